@@ -1,0 +1,1 @@
+"""Networks with trained weights, their manifest and cards."""

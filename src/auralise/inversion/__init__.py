@@ -1,0 +1,8 @@
+"""From one unit's activation back to the shape of the input; knows nothing of audio.
+
+Importing this package fills `INVERTERS`: a new method is a module listed here.
+"""
+
+from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Inverter, Position
+
+__all__ = ["INVERTERS", "Inversion", "InversionOptions", "Inverter", "Position"]
