@@ -50,7 +50,7 @@ class Frontend(Protocol):
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Names of the axes of the values: ("channel", "frequency", "time") or ("channel", "time")."""
+        """Names of the axes of the values, e.g. ("channel", "frequency", "time")."""
         ...
 
     def analyse(self, waveform: Waveform) -> Features:
@@ -80,7 +80,7 @@ class Frontend(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings as plain values; `frontends.build` makes the same frontend of them."""
+        """Return the settings as plain values, of which `frontends.build` makes it again."""
         ...
 
     def seconds_of(self, frame: float) -> float:
@@ -88,13 +88,13 @@ class Frontend(Protocol):
         ...
 
     def frame_of(self, seconds: float) -> float:
-        """Return the position on the values' time axis at a time in seconds; inverse of `seconds_of`."""
+        """Return the position on the time axis at a time in seconds; inverse of `seconds_of`."""
         ...
 
     def hertz_of(self, bin: float) -> float | None:
-        """Return the frequency of a position on the frequency axis in Hz; None without such an axis."""
+        """Return the frequency in Hz of a position on the frequency axis; None if there is none."""
         ...
 
     def bin_of(self, hertz: float) -> float | None:
-        """Return the position on the frequency axis of a frequency in Hz; inverse of `hertz_of`."""
+        """Return the position on the frequency axis of a frequency; inverse of `hertz_of`."""
         ...

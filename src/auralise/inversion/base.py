@@ -100,7 +100,7 @@ class Inverter(Protocol):
         unit: Unit,
         *,
         position: Position = "peak",
-        options: InversionOptions = InversionOptions(),  # noqa: B008 (frozen)
+        options: InversionOptions = InversionOptions(),
     ) -> Inversion:
         """Invert ``unit``."""
         ...

@@ -50,7 +50,7 @@ class StftSpec:
         return 1 + n_samples // self.hop
 
     def window(self, like: Tensor) -> Tensor:
-        """Return the periodic Hann window, shape (n_fft,), in the dtype and on the device of ``like``."""
+        """Return the periodic Hann window, shape (n_fft,), of the dtype and device of ``like``."""
         dtype = like.real.dtype if like.is_complex() else like.dtype
         return torch.hann_window(self.n_fft, periodic=True, dtype=dtype, device=like.device)
 
