@@ -1,0 +1,130 @@
+"""What pip installs: every folder listed, nothing left out of the wheel, works from anywhere."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+SETUPTOOLS = PROJECT["tool"]["setuptools"]
+SOURCES = {"src/auralise": "auralise", **{f: f"auralise.{f}" for f in ("dashboards", "pretrained")}}
+DATA = ("*.json", "*.md", "*.ogg", "*.safetensors", "*.css", "*.js", "*.svg", "py.typed")
+
+
+def shipped_files():
+    """Pairs of a file that must be installed and the package it belongs to."""
+    for folder, package in SOURCES.items():
+        for path in sorted((ROOT / folder).rglob("*")):
+            wanted = path.suffix == ".py" or any(fnmatch(path.name, p) for p in DATA)
+            if path.is_file() and wanted:
+                inner = path.parent.relative_to(ROOT / folder).parts
+                yield path, ".".join((package, *inner))
+
+
+def listed_patterns(package):
+    return SETUPTOOLS["package-data"].get(package, [])
+
+
+def test_every_folder_is_a_listed_package():
+    """A folder that is not listed works in an editable install and is missing from the wheel."""
+    assert {package for _, package in shipped_files()} == set(SETUPTOOLS["packages"])
+
+
+def test_every_data_file_is_covered_by_package_data():
+    left_out = [
+        str(path.relative_to(ROOT))
+        for path, package in shipped_files()
+        if path.suffix != ".py"
+        and not any(fnmatch(path.name, pattern) for pattern in listed_patterns(package))
+    ]
+    assert left_out == []
+
+
+def test_every_package_with_modules_has_an_init():
+    """Without it the editable install cannot import a folder that the wheel can."""
+    folders = {path.parent for path, _ in shipped_files() if path.suffix == ".py"}
+    assert [str(f) for f in sorted(folders) if not (f / "__init__.py").is_file()] == []
+
+
+def constraints():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    return [line.split(";")[0].strip() for line in lines if not line.startswith("#")]
+
+
+def test_constraints_are_exact_sorted_and_without_local_suffix():
+    lines = constraints()
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line) for line in lines)
+    names = [line.partition("==")[0] for line in lines]
+    assert names == sorted(set(names))
+
+
+def test_every_requirement_has_an_exact_version():
+    optional = PROJECT["project"]["optional-dependencies"]
+    wanted = PROJECT["project"]["dependencies"] + [r for rs in optional.values() for r in rs]
+    names = {re.match(r"[A-Za-z0-9_.-]+", r)[0].lower() for r in wanted} - {"auralise"}
+    assert names <= {line.partition("==")[0] for line in constraints()}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy so that no build folder of before adds modules to it."""
+    if importlib.util.find_spec("build") is None or importlib.util.find_spec("setuptools") is None:
+        pytest.skip("needs build and setuptools, as in auralise[dev]")
+    tree, dist = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    for folder in SOURCES:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, tree / folder, ignore=ignore)
+    command = ["-m", "build", "--wheel", "--no-isolation", "--outdir", dist, tree]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = dist.glob("*.whl")
+    return path
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_and_data_file(wheel):
+    expected = {f"{package.replace('.', '/')}/{path.name}" for path, package in shipped_files()}
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == expected
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_from_another_folder(wheel, tmp_path):
+    """Installed beside nothing of the source tree: version, models and weights are its own."""
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site]
+    subprocess.run([sys.executable, *install, wheel], check=True, capture_output=True)
+    where = run_from(elsewhere, site, "-c", "import auralise; print(auralise.__file__)")
+    assert Path(where.strip()).is_relative_to(site)
+    version = run_from(elsewhere, site, "-m", "auralise", "--version")
+    assert version.split()[-1] == "0.1.0"
+    listed = run_from(elsewhere, site, "-m", "auralise", "models")
+    assert "choi2016" in listed
+
+
+def run_from(folder, site, *arguments):
+    """Run Python in ``folder`` with the packages in ``site`` before the environment's own."""
+    environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
