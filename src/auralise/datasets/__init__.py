@@ -1,1 +1,19 @@
-"""."""
+"""Many sounds with labels: collections, splits, decoded clips.
+
+Importing this package fills `DATASETS`: a new collection is a module listed here.
+"""
+
+from auralise.datasets import folder, philharmonia
+from auralise.datasets.base import DATASETS, Dataset, Track, open_dataset
+from auralise.datasets.splits import Split, split_by_group
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Split",
+    "Track",
+    "folder",
+    "open_dataset",
+    "philharmonia",
+    "split_by_group",
+]

@@ -1,1 +1,21 @@
-"""."""
+"""The networks: one file per paper, their cards and weights.
+
+Importing this package fills `MODELS`: a new architecture is a module listed here.
+"""
+
+from auralise.models import choi2016, dieleman2014
+from auralise.models.base import MODELS, Architecture, ModelCard, MusicNetwork, wrap
+from auralise.models.weights import load_model, read_manifest, save_model
+
+__all__ = [
+    "MODELS",
+    "Architecture",
+    "ModelCard",
+    "MusicNetwork",
+    "choi2016",
+    "dieleman2014",
+    "load_model",
+    "read_manifest",
+    "save_model",
+    "wrap",
+]

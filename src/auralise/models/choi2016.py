@@ -18,7 +18,7 @@ FRONTEND = SpectrogramFrontend(StftSpec(11025, 512, 256), compression=Compressio
 def choi2016(
     n_labels: int, *, maps: int = 64, widths: tuple[int, int] = (256, 128), dropout: float = 0.5
 ) -> nn.Sequential:
-    """Build the network: five times 3x3 convolution, ReLU, 2x2 max-pooling; then three dense layers.
+    """Build five times 3x3 convolution, ReLU, 2x2 max-pooling, then three dense layers.
 
     Input is (batch, 1, 257, 173): 4 s at 11,025 Hz, n_fft 512, hop 256. The layers ``conv1`` to
     ``conv5`` end behind the ReLU, ``pool1`` to ``pool5`` behind the pooling. Where the first

@@ -1,0 +1,67 @@
+"""What the commands share: progress on stderr, JSON and tables on stdout, torch's settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+
+def setup_torch() -> None:
+    """Use the cores there are and flush denormal numbers, which slow spectral code greatly."""
+    import torch
+
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 (anything that JSON can hold)
+    """Write a result for programs to stdout."""
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """Write a remark for people to stderr."""
+    typer.echo(f"auralise: {text}", err=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[..., None]]:
+    """Show stages of long work on stderr, with the time left.
+
+    Yields
+    ------
+    callable
+        ``bar(stage, done, total, text="")``.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks: dict[str, Any] = {}
+
+        def bar(stage: str, done: int, total: int, text: str = "") -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total, text="")
+            progress.update(tasks[stage], completed=done, text=text)
+
+        yield bar

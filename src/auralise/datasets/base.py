@@ -1,0 +1,86 @@
+"""Many sounds with labels, and the table of known collections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from auralise.errors import InvalidValueError
+from auralise.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One sound file of a collection.
+
+    Attributes
+    ----------
+    path : Path
+    label : str
+        What a network is to say of it.
+    group : str
+        Tracks that are too alike to stand on both sides of a split have the same group.
+    """
+
+    path: Path
+    label: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A collection.
+
+    Attributes
+    ----------
+    name : str
+    tracks : tuple of Track
+        In a fixed order.
+    licence : str
+        Of the recordings, and what it means for networks trained on them.
+    grouping : str
+        What a group is, in words; printed beside results.
+    """
+
+    name: str
+    tracks: tuple[Track, ...]
+    licence: str
+    grouping: str
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2:
+            raise InvalidValueError(
+                f"data set {self.name!r} has {len(self.tracks)} sound files with "
+                f"{len(self.labels)} different labels; at least two labels are needed"
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that occur, sorted."""
+        return tuple(sorted({track.label for track in self.tracks}))
+
+
+DATASETS: Registry[Callable[[Path], Dataset]] = Registry("data set")
+
+
+def open_dataset(text: str) -> Dataset:
+    """Open a collection written ``kind:folder``, as in ``philharmonia:recordings/notes``.
+
+    Raises
+    ------
+    InvalidValueError
+        If the text is not of that form, or the folder does not exist or has no sounds.
+    UnknownNameError
+        If there is no such kind.
+    """
+    kind, colon, folder = text.partition(":")
+    if not colon:
+        raise InvalidValueError(
+            f"a data set is written kind:folder, as in philharmonia:notes; got {text!r}"
+        )
+    load = DATASETS[kind]
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise InvalidValueError(f"no folder {folder!r} for data set kind {kind!r}")
+    return load(path)

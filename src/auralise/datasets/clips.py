@@ -1,0 +1,92 @@
+"""Decoded tracks, ready to be cut to a network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from auralise.audio.files import read_audio
+from auralise.audio.resampling import resample
+from auralise.datasets.base import Track
+from auralise.errors import AuraliseError
+
+SILENCE_DB = -60.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """One decoded track.
+
+    Attributes
+    ----------
+    samples : Tensor, shape (time,)
+        One channel at the asked rate, peak 1, silence at both ends cut off.
+    track : Track
+    """
+
+    samples: Tensor
+    track: Track
+
+
+def read_clips(
+    tracks: Sequence[Track], sample_rate: int, *, progress: Callable[[], None] = lambda: None
+) -> Iterator[Clip]:
+    """Decode tracks: one channel, resampled, trimmed at -60 dB below the peak, peak scaled to 1.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+    sample_rate : int
+        Of the clips, in Hz.
+    progress : callable
+        Called after each track.
+
+    Raises
+    ------
+    AudioFileError
+        If a file cannot be read; a note says which track.
+    """
+    for track in tracks:
+        try:
+            waveform = resample(read_audio(track.path).waveform.mono(), sample_rate)
+        except AuraliseError as error:
+            error.add_note(f"while reading {track.path} ({track.label})")
+            raise
+        yield Clip(trim(waveform.samples[0]), track)
+        progress()
+
+
+def trim(samples: Tensor) -> Tensor:
+    """Cut silence off both ends and scale the peak to 1; silent sounds come back as they are."""
+    level = samples.abs()
+    peak = level.max()
+    if peak == 0:
+        return samples
+    loud = torch.nonzero(level > peak * 10 ** (SILENCE_DB / 20))[:, 0]
+    return samples[int(loud[0]) : int(loud[-1]) + 1] / peak
+
+
+def place(samples: Tensor, length: int, share: float) -> Tensor:
+    """Put a sound into ``length`` samples of silence, or cut ``length`` samples out of it.
+
+    Parameters
+    ----------
+    samples : Tensor, shape (time,)
+    length : int
+        In samples.
+    share : float
+        Where: 0 puts it first (or cuts from the start), 1 last.
+
+    Returns
+    -------
+    Tensor, shape (length,)
+    """
+    room = length - samples.shape[0]
+    if room < 0:
+        start = round(share * -room)
+        return samples[start : start + length]
+    before = round(share * room)
+    return torch.nn.functional.pad(samples, (before, room - before))

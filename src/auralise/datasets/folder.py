@@ -1,0 +1,21 @@
+"""A folder for each class: ``trumpet/one.wav``, ``violin/two.flac``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auralise.datasets.base import DATASETS, Dataset, Track
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
+
+
+def sound_files(folder: Path) -> list[Path]:
+    """Return the sound files directly in the sub-folders of ``folder``, sorted."""
+    return sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
+
+
+@DATASETS.register("folder")
+def folder_per_class(folder: Path) -> Dataset:
+    """Take each sub-folder's name as the label of the files in it, each file a group of its own."""
+    tracks = tuple(Track(path, path.parent.name, path.stem) for path in sound_files(folder))
+    return Dataset(folder.name, tracks, "unknown", "each file is a group of its own")

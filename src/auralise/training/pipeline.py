@@ -1,0 +1,131 @@
+"""From a collection to a network on disk: read, split, fit, evaluate, save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from auralise.datasets.base import Dataset, Track
+from auralise.datasets.clips import Clip, read_clips
+from auralise.datasets.splits import split_by_group
+from auralise.models.base import MODELS, ModelCard, MusicNetwork
+from auralise.models.weights import save_model
+from auralise.training.evaluate import Evaluation, evaluate, logits_of
+from auralise.training.fit import FitOptions, Progress, fit
+
+
+class Bar(Protocol):
+    """Shows how far long work has come."""
+
+    def __call__(self, stage: str, done: int, total: int, text: str = "") -> None:
+        """Show that ``done`` of ``total`` steps of ``stage`` are done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training left behind.
+
+    Attributes
+    ----------
+    name : str
+    weights : Path
+    scores : mapping
+        As in the manifest: accuracy, its interval, the majority floor, sizes of the parts.
+    """
+
+    name: str
+    weights: Path
+    scores: Mapping[str, Any]
+
+
+def train_network(
+    architecture: str,
+    dataset: Dataset,
+    options: FitOptions,
+    *,
+    out: Path,
+    bar: Bar,
+    name: str | None = None,
+    device: str = "cpu",
+) -> Trained:
+    """Train on a collection's training part, choose the epoch on its validation part, test once.
+
+    Parameters
+    ----------
+    architecture : str
+        Name in `MODELS`.
+    dataset : Dataset
+    options : FitOptions
+        Its seed is that of the split too.
+    out : Path
+        Folder of networks; other networks in it stay.
+    bar : Bar
+        Told about progress.
+    name : str, optional
+        Of the network; ``architecture-dataset`` if not given.
+    device : str
+        As torch names it.
+
+    Returns
+    -------
+    Trained
+        The same for the same arguments, on the same machine and number of threads.
+    """
+    paper = MODELS[architecture]
+    name = name or f"{architecture}-{dataset.name}"
+    split = split_by_group(dataset, seed=options.seed)
+    rate = paper.frontend().sample_rate
+    parts = {
+        part: _read(tracks, rate, bar, f"reading {part}")
+        for part, tracks in (("train", split.train), ("valid", split.valid), ("test", split.test))
+    }
+
+    def report(progress: Progress) -> None:
+        done = (progress.epoch - 1) * progress.steps + progress.step
+        text = f"epoch {progress.epoch}, loss {progress.loss:.3f}"
+        if progress.valid_accuracy is not None:
+            text += f", validation accuracy {progress.valid_accuracy:.3f}"
+        bar("training", done, progress.epochs * progress.steps, text)
+
+    module = fit(
+        paper, dataset.labels, parts["train"], parts["valid"], options, device=device, report=report
+    )
+    logits = logits_of(module, paper, parts["test"])
+    scores = _scores(evaluate(logits, parts["test"], dataset.labels, parts["train"]), parts)
+    card = ModelCard(
+        name,
+        paper.frontend(),
+        dataset.labels,
+        paper.seconds,
+        architecture=architecture,
+        licence="MIT",
+        source=paper.source,
+        trained_on=f"{dataset.name}: {dataset.licence} Split by {dataset.grouping}.",
+        scores=scores,
+    )
+    save_model(MusicNetwork(module, card), out, {"training": asdict(options)})
+    return Trained(name, out / f"{name}.safetensors", scores)
+
+
+def _read(tracks: tuple[Track, ...], rate: int, bar: Bar, stage: str) -> list[Clip]:
+    clips = []
+    for clip in read_clips(tracks, rate):
+        clips.append(clip)
+        bar(stage, len(clips), len(tracks))
+    return clips
+
+
+def _scores(evaluation: Evaluation, parts: Mapping[str, list[Clip]]) -> dict[str, Any]:
+    return {
+        "accuracy": evaluation.accuracy,
+        "accuracy_interval": list(evaluation.interval),
+        "majority_floor": evaluation.floor,
+        "confusion": [list(row) for row in evaluation.confusion],
+        "train_clips": len(parts["train"]),
+        "valid_clips": len(parts["valid"]),
+        "test_clips": evaluation.n_clips,
+        "test_groups": evaluation.n_groups,
+    }
