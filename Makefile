@@ -49,5 +49,5 @@ bench: $(STAMP)
 	@for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist docs/_build docs/reference/generated *.egg-info \
+	rm -rf $(VENV) $(DEMO) build dist docs/_build *.egg-info \
 	  .pytest_cache .ruff_cache .mypy_cache
