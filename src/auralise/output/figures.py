@@ -136,9 +136,7 @@ class Figure:
         return f"{self.title}. Over {self.duration:.2f} seconds, from top to bottom: {names}."
 
 
-def unit_figure(
-    auralisation: Auralisation, frontend: Frontend, *, mark: Mark | None = None
-) -> Figure:
+def unit_figure(auralisation: Auralisation, *, mark: Mark | None = None) -> Figure:
     """Show what a unit did with a sound.
 
     From top to bottom: the source (waveform, spectrogram), the relevance on the axes of the
@@ -149,8 +147,6 @@ def unit_figure(
     ----------
     auralisation : Auralisation
         What is shown.
-    frontend : Frontend
-        Of the network; puts seconds and Hz on the axes of the relevance.
     mark : Mark, optional
         Where the unit was followed.
     """
@@ -160,7 +156,7 @@ def unit_figure(
     panels = [
         waveform_panel(source, "Source"),
         *spectrogram_panels(source, "Source, spectrogram", spec),
-        *relevance_panels(inversion.relevance, frontend),
+        *relevance_panels(inversion.relevance, auralisation.frontend),
         *spectrogram_panels(auralisation.waveform, "Auralised sound, spectrogram", spec),
         waveform_panel(auralisation.waveform, "Auralised sound"),
     ]
@@ -201,7 +197,7 @@ def spectrogram_panel(spectrogram: Spectrogram, title: str) -> Panel:
         decibels(magnitude),
         spec.frequencies().numpy(),
         "magnitude",
-        "dB below the maximum",
+        "dB re maximum",
         (FLOOR_DB, 0.0),
     )
 
@@ -238,7 +234,7 @@ def relevance_panels(relevance: Tensor, frontend: Frontend) -> Iterator[Panel]:
         title = "Relevance" if len(values) == 1 else f"Relevance, input channel {channel}"
         if frontend.axes[1:] == ("time",):
             samples = Waveform(torch.from_numpy(rows[None]), frontend.sample_rate)
-            yield waveform_panel(samples, title, "of the strongest")
+            yield waveform_panel(samples, title, "share of the strongest")
             yield from spectrogram_panels(samples, f"{title}, spectrogram", display_spec(samples))
         else:
             yield _relevance_image(rows, frontend, title)
@@ -254,7 +250,9 @@ def _relevance_image(values: Array, frontend: Frontend, title: str) -> Panel:
         )
     heights = np.array(hertz, dtype=np.float64)
     limits = _around_zero(values, SATURATION)
-    return Panel("image", title, seconds, values, heights, "signed", "of the strongest", limits)
+    return Panel(
+        "image", title, seconds, values, heights, "signed", "share of the strongest", limits
+    )
 
 
 def hertz_ticks(panel: Panel, wanted: int = 5) -> list[tuple[float, str]]:

@@ -40,10 +40,9 @@ def draw(figure: Figure, theme: Theme = LIGHT) -> go.Figure:
     """
     drawn = go.Figure()
     bands = _bands(figure.panels)
-    inner = sum(_HEIGHT[panel.kind] for panel in figure.panels) + _GAP * (len(figure.panels) - 1)
     drawn.update_layout(
         template=template(theme),
-        height=inner + _MARGIN["t"] + _MARGIN["b"],
+        height=height_of(figure),
         margin={**_MARGIN, "autoexpand": False},
         showlegend=False,
         hovermode="closest",
@@ -63,6 +62,15 @@ def draw(figure: Figure, theme: Theme = LIGHT) -> go.Figure:
     if figure.mark is not None:
         _draw_mark(drawn, figure)
     return drawn
+
+
+def height_of(figure: Figure) -> int:
+    """Return the height of a drawing in pixels."""
+    return _inner(figure.panels) + _MARGIN["t"] + _MARGIN["b"]
+
+
+def _inner(panels: tuple[Panel, ...]) -> int:
+    return sum(_HEIGHT[panel.kind] for panel in panels) + _GAP * (len(panels) - 1)
 
 
 def template(theme: Theme) -> go.layout.Template:
@@ -113,7 +121,7 @@ def plotly_script() -> str:
 def _bands(panels: tuple[Panel, ...]) -> list[tuple[float, float]]:
     """Return bottom and top of each panel as fractions of the inner height, from top to bottom."""
     heights = [_HEIGHT[panel.kind] for panel in panels]
-    whole = sum(heights) + _GAP * (len(panels) - 1)
+    whole = _inner(panels)
     tops = [1 - (sum(heights[:i]) + _GAP * i) / whole for i in range(len(panels))]
     return [
         (max(top - height / whole, 0.0), top) for top, height in zip(tops, heights, strict=True)
@@ -156,7 +164,7 @@ def _edges(centres: np.ndarray[Any, Any]) -> list[float]:
 
 def _caption(panel: Panel, band: tuple[float, float]) -> dict[str, Any]:
     return {
-        "text": f"<b>{escape(panel.title)}</b>",
+        "text": f"<b>{escape(panel.title)}</b> ({escape(panel.unit)})",
         "x": 0,
         "y": band[1],
         "xref": "paper",

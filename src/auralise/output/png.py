@@ -101,7 +101,7 @@ def _colour_bar(canvas: Canvas, axes: Axes, mappable: AxesImage, panel: Panel) -
 
 def _dress(axes: Axes, figure: Figure, panel: Panel, *, last: bool) -> None:
     axes.set_xlim(0, figure.duration)
-    _plain(axes.set_title(panel.title, loc="left", size=9, pad=4))
+    _plain(axes.set_title(f"{panel.title} ({panel.unit})", loc="left", size=9, pad=4))
     axes.tick_params(labelsize=7, length=3, color=LIGHT.grid, labelbottom=last)
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -1,0 +1,50 @@
+"""Numbers and flags in words, the same in report, notebook and terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MINUS = "\N{MINUS SIGN}"
+
+FLAGS: Mapping[str, str] = {
+    "inactive": (
+        "The unit does not respond to this sound where it was followed, so there is nothing to "
+        "hear. Silence here is the answer, not a fault."
+    ),
+    "input-independent": (
+        "No max-pooling lies between this unit and the input, so this method draws the same "
+        "pattern for every sound: it shows the network's weights, not this recording."
+    ),
+    "padded": (
+        "The sound was shorter than the network's input and was filled up with silence; "
+        "what the unit does near the end may be about that silence."
+    ),
+}
+"""What a flag means, by the part of it before a colon."""
+
+
+def explain(flag: str) -> str:
+    """Return what a flag means in a sentence or two; empty for a flag that says all itself."""
+    return FLAGS.get(flag.split(":")[0].strip(), "")
+
+
+def decibels(value: float | None) -> str:
+    """Write a level or ratio.
+
+    Examples
+    --------
+    >>> decibels(21.34), decibels(None)
+    ('21.3 dB', 'none')
+    """
+    return "none" if value is None else f"{number(value, '.1f')} dB"
+
+
+def number(value: float | None, form: str = ".3g") -> str:
+    """Write a number with a real minus sign; ``none`` where there is none.
+
+    Examples
+    --------
+    >>> number(0.25), number(None)
+    ('0.25', 'none')
+    """
+    return "none" if value is None else format(value, form).replace("-", MINUS)
