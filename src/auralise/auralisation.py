@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
+from torch import Tensor
+
+from auralise.activations.layers import Unit
+from auralise.activations.recorder import run_to
+from auralise.audio.levels import apply_level
+from auralise.audio.resampling import pad_to, resample
 from auralise.audio.waveform import Waveform
-from auralise.frontends.base import Features
-from auralise.inversion.base import Inversion
+from auralise.errors import AuraliseError, InvalidValueError, ShapeError
+from auralise.frontends.base import Features, Frontend
+from auralise.frontends.sonification import SONIFICATIONS, Part, unity
+from auralise.frontends.spectrogram import SpectrogramFrontend
+from auralise.inversion import INVERTERS, Inversion, InversionOptions, invert_layer
+from auralise.models.base import MusicNetwork
+from auralise.phase import DEFAULT_PHASE, PhaseMethod, phase_method
+from auralise.positions import At, position_of
+from auralise.spectral.convergence import convergence_of
+from auralise.spectral.spectrogram import Spectrogram
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +42,8 @@ class Auralisation:
         The map, its unit, method, activation, position and flags.
     features : Features
         What the network saw.
+    frontend : Frontend
+        That made the features; it knows times and frequencies of their axes.
     model : str
         Name of the network.
     sonification : str
@@ -33,10 +51,10 @@ class Auralisation:
     phase : str
         Name of the phase method; ``"none"`` where the map is a waveform.
     scores : mapping of str to float or None
-        ``spectral_convergence_db`` (how far the sound's own magnitudes are from the wanted ones),
-        ``round_trip_convergence_db`` (the same without inversion), ``activation_source``,
-        ``activation_round_trip`` and ``activation_auralised`` (the unit's strongest value when it
-        hears these sounds).
+        ``spectral_convergence_db``: how far the sound's own magnitudes are from the wanted ones;
+        ``round_trip_convergence_db``: the same without inversion (None where the map is a
+        waveform); ``activation_source``, ``activation_round_trip``, ``activation_auralised``: the
+        unit's strongest value on these sounds, the last two brought to the source's level.
     """
 
     waveform: Waveform
@@ -44,7 +62,297 @@ class Auralisation:
     round_trip: Waveform
     inversion: Inversion
     features: Features
+    frontend: Frontend
     model: str
     sonification: str
     phase: str
     scores: Mapping[str, float | None] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Show the figure and the players in a notebook."""
+        from auralise.output.notebook import html  # presentation is looked up when it is asked for
+
+        return html(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything one may choose on the way from a unit to its sound.
+
+    Attributes
+    ----------
+    method : str
+        Name in `INVERTERS`.
+    at : "peak", "whole", float or (float, float)
+        Where on the unit's map: its strongest place; everywhere; the strongest at a time in
+        seconds; or at a time in seconds and a frequency in Hz.
+    sonification : str or None
+        "mask" or "magnitude"; None is "mask" for spectrograms and "waveform" for raw audio, where
+        there is no other.
+    part : {"positive", "negative", "absolute"} or None
+        Of the signed map; None is "positive". Raw audio takes none.
+    phase : str or None
+        Name in `PHASE_METHODS`; None is "source" for a mask, and phase-gradient heap integration
+        followed by fast Griffin-Lim for a magnitude. Raw audio takes none.
+    iterations, seed : int or None
+        Of the phase method, if it has them.
+    options : InversionOptions
+        What the inversion does where its method leaves a choice.
+    """
+
+    method: str = "guided"
+    at: At = "peak"
+    sonification: str | None = None
+    part: Part | None = None
+    phase: str | None = None
+    iterations: int | None = None
+    seed: int | None = None
+    options: InversionOptions = InversionOptions()
+
+    def resolved(self, frontend: Frontend) -> Settings:
+        """Return the settings with every None that has a default replaced by it.
+
+        Raises
+        ------
+        InvalidValueError
+            If something is asked for that has no meaning for the frontend.
+        UnknownNameError
+            If a name is unknown.
+        """
+        INVERTERS[self.method]
+        if not isinstance(frontend, SpectrogramFrontend):
+            for name in ("part", "phase", "iterations", "seed"):
+                if getattr(self, name) is not None:
+                    raise InvalidValueError(
+                        f"{name} has no meaning for a raw-audio network: its map is a waveform"
+                    )
+            if self.sonification not in (None, "waveform"):
+                raise InvalidValueError(
+                    f"sonification {self.sonification!r} needs a spectrogram network; the map of "
+                    "a raw-audio network is a waveform already"
+                )
+            return _replace(self, sonification="waveform")
+        sonification = self.sonification or "mask"
+        SONIFICATIONS[sonification]
+        phase = self.phase or ("source" if sonification == "mask" else DEFAULT_PHASE)
+        phase_method(phase, n_iter=self.iterations, seed=self.seed)
+        return _replace(self, sonification=sonification, part=self.part or "positive", phase=phase)
+
+
+def _replace(settings: Settings, **changes: str) -> Settings:
+    from dataclasses import replace
+
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def prepare(network: MusicNetwork, waveform: Waveform) -> tuple[Waveform, tuple[str, ...]]:
+    """Bring a sound to what a network takes: one channel, its rate, its length at least.
+
+    Parameters
+    ----------
+    network : MusicNetwork
+    waveform : Waveform
+        Any rate, length and number of channels.
+
+    Returns
+    -------
+    waveform : Waveform
+        One channel at the network's rate; padded with silence if shorter than its input.
+    notes : tuple of str
+        What was done, in words; empty if nothing but resampling and mixing.
+    """
+    rate = network.card.frontend.sample_rate
+    mono = resample(waveform.mono(), rate)
+    wanted = round((network.card.seconds or 0) * rate)
+    if mono.n_samples >= wanted:
+        return mono, ()
+    note = (
+        f"the excerpt has {mono.duration:.2f} s and the network takes {wanted / rate:.2f} s; "
+        "it was padded with silence at the end"
+    )
+    return pad_to(mono, wanted), (note,)
+
+
+def auralise_unit(
+    network: MusicNetwork,
+    source: Waveform,
+    unit: Unit | str,
+    *,
+    method: str = "guided",
+    phase: str | None = None,
+    settings: Settings | None = None,
+) -> Auralisation:
+    """Let one unit of a network be heard.
+
+    Parameters
+    ----------
+    network : MusicNetwork
+    source : Waveform
+        The sound the unit reacts to; any rate, see `prepare`.
+    unit : Unit or str
+        The unit to follow, e.g. ``"conv3:17"``.
+    method : str
+        Name in `INVERTERS`.
+    phase : str, optional
+        Name in `PHASE_METHODS`; see `Settings` for the default.
+    settings : Settings, optional
+        All choices at once, in place of ``method`` and ``phase``.
+
+    Returns
+    -------
+    Auralisation
+
+    Raises
+    ------
+    UnknownNameError
+        If the layer, the method or the phase does not exist.
+    InvalidValueError
+        If the channel or the position is outside the layer's output.
+    ShapeError
+        If the layer takes only excerpts of the network's own length and this is another.
+    UnsupportedActivationError
+        If the method has no rule for an activation function on the way.
+
+    References
+    ----------
+    .. [1] K. Choi, G. Fazekas, M. Sandler, "Explaining deep convolutional neural networks on music
+       classification", arXiv:1607.02444, 2016.
+    """
+    unit = Unit.parse(unit) if isinstance(unit, str) else unit
+    if settings is None:
+        settings = Settings(method=method, phase=phase)
+    return next(auralise_layer(network, source, unit.layer, [unit.channel], settings=settings))
+
+
+def auralise_layer(
+    network: MusicNetwork,
+    source: Waveform,
+    layer: str,
+    channels: Sequence[int] | None = None,
+    *,
+    settings: Settings = Settings(),
+) -> Iterator[Auralisation]:
+    """Let units of one layer be heard, one after the other, from a single forward pass.
+
+    Parameters
+    ----------
+    network : MusicNetwork
+    source : Waveform
+        Any rate, see `prepare`.
+    layer : str
+    channels : sequence of int, optional
+        Which units, in this order; all of the layer if not given.
+    settings : Settings
+        The same for all units.
+
+    Yields
+    ------
+    Auralisation
+
+    Raises
+    ------
+    AuraliseError
+        As `auralise_unit`; a note says for which layer, model and method.
+    """
+    frontend = network.card.frontend
+    settings = settings.resolved(frontend)
+    sound, _ = prepare(network, source)
+    features = frontend.analyse(sound)
+    way = _Way(network, features, layer, settings)
+    try:
+        answer = way.answer(features)
+        if channels is None:
+            channels = range(answer.shape[0])
+        position = position_of(network, features, layer, settings.at)
+        inversions = invert_layer(
+            network.module,
+            features.values,
+            layer,
+            channels,
+            settings.method,
+            position=position,
+            options=settings.options,
+        )
+        round_trip, floor = way.round_trip()
+        heard_again = way.hear(round_trip)
+        for inversion in inversions:
+            waveform, convergence = way.sound_of(inversion.relevance)
+            channel = inversion.unit.channel
+            yield Auralisation(
+                waveform=waveform,
+                source=sound,
+                round_trip=round_trip,
+                inversion=inversion,
+                features=features,
+                frontend=frontend,
+                model=network.card.name,
+                sonification=str(settings.sonification),
+                phase=settings.phase or "none",
+                scores={
+                    "spectral_convergence_db": convergence,
+                    "round_trip_convergence_db": floor,
+                    "activation_source": float(answer[channel].max()),
+                    "activation_round_trip": float(heard_again[channel].max()),
+                    "activation_auralised": float(way.hear(waveform)[channel].max()),
+                },
+            )
+    except AuraliseError as error:
+        error.add_note(
+            f"while inverting layer {layer!r} of {network.card.name!r} with {settings.method!r}"
+        )
+        raise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """The way from one excerpt's features through one layer and back to sound."""
+
+    network: MusicNetwork
+    features: Features
+    layer: str
+    settings: Settings
+
+    def answer(self, features: Features) -> Tensor:
+        """Return the layer's output for features, shape (channels, ...)."""
+        try:
+            with torch.no_grad():
+                return run_to(self.network.module, features.values[None], self.layer)[0]
+        except RuntimeError as error:
+            seconds, card = features.source.duration, self.network.card
+            if isinstance(error, AuraliseError) or card.seconds is None:
+                raise
+            if math.isclose(seconds, card.seconds, abs_tol=1e-3):
+                raise
+            raise ShapeError(
+                f"layer {self.layer!r} of {card.name!r} takes excerpts of {card.seconds:g} s only, "
+                f"and this one has {seconds:.2f} s; choose {card.seconds:g} s of it"
+            ) from error
+
+    def hear(self, waveform: Waveform) -> Tensor:
+        """Return the layer's output for a sound brought to the source's level."""
+        levelled = apply_level(waveform, self.features.source, "source-rms").waveform
+        return self.answer(self.network.card.frontend.analyse(levelled))
+
+    def sound_of(self, relevance: Tensor) -> tuple[Waveform, float | None]:
+        """Return a map's sound and its spectral convergence in dB."""
+        frontend = self.network.card.frontend
+        if not isinstance(frontend, SpectrogramFrontend):
+            return Waveform(relevance, frontend.sample_rate), None
+        make = SONIFICATIONS[str(self.settings.sonification)]
+        part: Part = self.settings.part or "positive"
+        return self._phased(make(frontend, relevance, self.features, part))
+
+    def round_trip(self) -> tuple[Waveform, float | None]:
+        """Return the source after the same way without inversion, and its convergence in dB."""
+        frontend = self.network.card.frontend
+        if not isinstance(frontend, SpectrogramFrontend):
+            return self.features.source, None
+        return self._phased(unity(frontend, self.features, str(self.settings.sonification)))
+
+    def _phased(self, target: Spectrogram) -> tuple[Waveform, float | None]:
+        waveform = self._phase()(target, self.features.spectrogram)
+        return waveform, convergence_of(waveform, target)
+
+    def _phase(self) -> PhaseMethod:
+        settings = self.settings
+        return phase_method(str(settings.phase), n_iter=settings.iterations, seed=settings.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,15 @@ def setup_torch() -> None:
 def print_json(value: Any) -> None:  # noqa: ANN401 (anything that JSON can hold)
     """Write a result for programs to stdout."""
     typer.echo(json.dumps(value, indent=2, sort_keys=True, allow_nan=False))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table to stdout: aligned columns, two spaces between them, no wrapping."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    rule = ["-" * width for width in widths]
+    for row in [head, rule, *rows]:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
 
 
 def note(text: str) -> None:

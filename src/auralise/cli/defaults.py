@@ -1,0 +1,3 @@
+"""Defaults that several commands share."""
+
+DEFAULT_MODEL = "choi2016-instruments"

@@ -1,0 +1,77 @@
+"""The ``auralise`` command: its sub-commands, and how errors become one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from click.exceptions import Abort, ClickException, Exit
+
+from auralise import __version__
+from auralise.cli import demo, layer, layers, methods, models, predict, train, unit
+from auralise.errors import AuraliseError
+
+app = typer.Typer(
+    name="auralise",
+    help="Hear what a neural network listens for.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"auralise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Hear what a neural network listens for."""
+
+
+app.command()(demo.demo)
+app.command()(models.models)
+app.command()(layers.layers)
+app.command()(methods.methods)
+app.command()(predict.predict)
+app.command()(unit.unit)
+app.command()(layer.layer)
+app.command()(train.train)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status.
+
+    0 is success, 1 an error in what was given (one line on stderr), 2 wrong usage, 130 an
+    interrupt. Any other exception is a fault of auralise and keeps its traceback.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The process's own if not given.
+    """
+    try:
+        status = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (Abort, KeyboardInterrupt):
+        typer.echo("auralise: interrupted", err=True)
+        sys.exit(130)
+    except Exit as done:
+        sys.exit(done.exit_code)
+    except AuraliseError as error:
+        notes = "".join(f" ({text})" for text in getattr(error, "__notes__", ()))
+        typer.echo(f"auralise: {error}{notes}", err=True)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
