@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from auralise.audio.waveform import Waveform
-from auralise.errors import InvalidValueError
+from auralise.errors import InvalidValueError, ShapeError
 from auralise.registry import Registry
 from auralise.spectral.spectrogram import Spectrogram
 
@@ -32,7 +32,10 @@ class PhaseMethod(Protocol):
     Raises
     ------
     InvalidValueError
-        If the method needs a source with a phase and there is none.
+        If the method needs a source with a phase and there is none, or the magnitudes are not
+        finite, or negative.
+    ShapeError
+        If the target is not longer than ``n_fft // 2`` samples, so that no sound has it.
     """
 
     def __call__(self, target: Spectrogram, source: Spectrogram | None = None) -> Waveform:
@@ -103,20 +106,27 @@ def checked_magnitude(target: Spectrogram) -> Tensor:
 
     Raises
     ------
+    ShapeError
+        If the target is too short for any sound to have such a transform.
     InvalidValueError
         If they are neither float32 nor float64, or hold NaN, infinite or negative values.
     """
+    shortest = target.spec.n_fft // 2 + 1
+    if target.n_samples < shortest:
+        raise ShapeError(
+            f"target is {target.n_samples} samples long; with n_fft {target.spec.n_fft} a phase "
+            f"needs at least {shortest}, because the ends are reflected; pad the sound first"
+        )
     magnitude = target.magnitude.detach()
     if magnitude.dtype not in (torch.float32, torch.float64):
         raise InvalidValueError(
             f"magnitude must be float32 or float64, got {magnitude.dtype}; convert it first"
         )
-    if magnitude.numel():
-        least, most = (value.item() for value in magnitude.aminmax())
-        if not (least >= 0 and most < float("inf")):
-            raise InvalidValueError(
-                f"magnitude must be finite and not negative, found values from {least} to {most}"
-            )
+    least, most = (value.item() for value in magnitude.aminmax())
+    if not (least >= 0 and most < float("inf")):
+        raise InvalidValueError(
+            f"magnitude must be finite and not negative, found values from {least} to {most}"
+        )
     return magnitude
 
 

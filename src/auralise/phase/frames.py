@@ -3,7 +3,8 @@
 Iterative phase methods spend their time between a spectrum and the transform of its signal.
 Here both directions work on spectra of shape (channels, frames, bins), whose frames lie together
 in memory, and reuse the window, its overlap and the large buffers from one iteration to the next.
-The numbers are those of `auralise.spectral.stft`.
+The numbers are those of `auralise.spectral.stft`, but for an end that hardly any window covers; see
+`FrameTransform.synthesise`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from auralise.errors import ShapeError
 from auralise.spectral.stft import StftSpec
+
+# Squared windows add up to at least half their largest sum, except past the centre of the last
+# frame, where for wide hops (over 0.29 n_fft) the sum may come near 0. Dividing by that would turn
+# a slight inconsistency into a click hundreds of times full scale.
+_LEAST_OVERLAP = 0.1
 
 
 class FrameTransform:
@@ -27,19 +32,9 @@ class FrameTransform:
         Length of the signal, more than ``spec.n_fft // 2``.
     like : Tensor, shape (channels, frames, bins), real
         Gives dtype, device, channels and frames.
-
-    Raises
-    ------
-    ShapeError
-        If the signal is too short to be padded by reflection.
     """
 
     def __init__(self, spec: StftSpec, n_samples: int, like: Tensor) -> None:
-        if n_samples <= spec.n_fft // 2:
-            raise ShapeError(
-                f"target is {n_samples} samples long; iterating needs more than "
-                f"n_fft // 2 = {spec.n_fft // 2}, because the ends are reflected"
-            )
         channels, frames, _ = like.shape
         self._spec = spec
         self._n_samples = n_samples
@@ -52,7 +47,7 @@ class FrameTransform:
         self._framed = like.new_empty(channels, frames, spec.n_fft)
         squared = self._window.expand(1, frames, spec.n_fft)
         overlap = self._trimmed(self._overlap_added(squared, like.new_zeros(self._rows[:1].shape)))
-        self._per_overlap = overlap.reciprocal()
+        self._per_overlap = overlap.clamp_min_(_LEAST_OVERLAP * overlap.max()).reciprocal_()
 
     def _overlap_added(self, framed: Tensor, rows: Tensor) -> Tensor:
         """Window ``framed`` and add it up where it overlaps, into ``rows``."""
@@ -72,6 +67,10 @@ class FrameTransform:
 
     def synthesise(self, spectrum: Tensor) -> Tensor:
         """Return the least-squares signal of a spectrum.
+
+        Up to a fifth of ``n_fft`` samples at the very end are faded out instead, where the hop is
+        over 0.29 ``n_fft`` and the signal ends so far from the last frame's centre that its window
+        leaves less than a tenth of the usual weight.
 
         Parameters
         ----------

@@ -35,15 +35,12 @@ from auralise.errors import InvalidValueError
 from auralise.phase.base import PHASE_METHODS, check_options, checked_magnitude, random_phase
 from auralise.phase.griffin_lim import check_alpha, iterate
 from auralise.spectral.spectrogram import Spectrogram
-from auralise.spectral.stft import StftSpec, istft
+from auralise.spectral.stft import StftSpec
 
 DEFAULT_PHASE = "pghi-fast-griffin-lim"
 
 # Time-frequency ratio of the Gaussian nearest to a Hann window, over the squared window length.
 _HANN_GAMMA = 0.25645
-
-# Quieter bins than this part of the tolerance count as that loud, so that levels stay finite.
-_UNDER = 1e-3
 
 
 def integrated_phase(target: Spectrogram, *, seed: int = 0, tolerance: float = 1e-6) -> Tensor:
@@ -89,16 +86,19 @@ def integrated_phase(target: Spectrogram, *, seed: int = 0, tolerance: float = 1
     return phase.sub_(phase.div(turn).floor_().mul_(turn)).to(magnitude)
 
 
-def phase_gradient(magnitude: Tensor, spec: StftSpec) -> tuple[Tensor, Tensor]:
+def phase_gradient(magnitude: Tensor, known: Tensor, spec: StftSpec) -> tuple[Tensor, Tensor]:
     """Estimate how fast the phase grows, from the logarithm of the magnitudes.
 
-    Central differences; none across bin 0, the highest bin and frame 0, about which a transform
-    with reflected ends is symmetric, and one-sided at the last frame.
+    Central differences, and one-sided ones where only one neighbour is known: at the last frame and
+    beside the gaps that a mask has cut. None across bin 0, the highest bin and frame 0, about which
+    a transform with reflected ends is symmetric.
 
     Parameters
     ----------
     magnitude : Tensor, shape (frames, bins)
         Positive.
+    known : Tensor of bool, shape (frames, bins)
+        Where the magnitude is loud enough to be used.
     spec : StftSpec
         How the transform was taken.
 
@@ -110,16 +110,26 @@ def phase_gradient(magnitude: Tensor, spec: StftSpec) -> tuple[Tensor, Tensor]:
     level = magnitude.log()
     gamma = _HANN_GAMMA * spec.n_fft**2
     bins = torch.arange(spec.bins, dtype=magnitude.dtype)
-    per_frame = torch.zeros_like(level)
-    torch.sub(level[:, 2:], level[:, :-2], out=per_frame[:, 1:-1])
-    per_frame.mul_(spec.hop * spec.n_fft / gamma / 2)
+    per_frame = _slope(level.T, known.T).T
+    per_frame[:, 0] = 0
+    per_frame[:, -1] = 0
+    per_frame.mul_(spec.hop * spec.n_fft / gamma)
     per_frame.add_(bins * spec.hop % spec.n_fft * (2 * torch.pi / spec.n_fft))
-    per_bin = torch.zeros_like(level)
-    if level.shape[0] > 1:
-        torch.sub(level[2:], level[:-2], out=per_bin[1:-1])
-        torch.sub(level[-1], level[-2], out=per_bin[-1]).mul_(2)
-    per_bin.mul_(-gamma / (spec.hop * spec.n_fft) / 2).add_(torch.pi)
+    per_bin = _slope(level, known)
+    per_bin[0] = 0
+    per_bin.mul_(-gamma / (spec.hop * spec.n_fft)).add_(torch.pi)
     return per_frame, per_bin
+
+
+def _slope(level: Tensor, known: Tensor) -> Tensor:
+    """Return the mean of the differences to the known neighbours along the first axis, or 0."""
+    both = (known[1:] & known[:-1]).to(level.dtype)
+    step = torch.sub(level[1:], level[:-1]).mul_(both)
+    total, count = torch.zeros_like(level), torch.zeros_like(level)
+    for summed, part in ((total, step), (count, both)):
+        summed[:-1] += part
+        summed[1:] += part
+    return total.div_(count.clamp_min_(1))
 
 
 def _integrated(magnitude: Tensor, spec: StftSpec, random: Tensor, tolerance: float) -> Tensor:
@@ -131,10 +141,11 @@ def _integrated(magnitude: Tensor, spec: StftSpec, random: Tensor, tolerance: fl
     if loudest == 0:
         return phase
     relative = magnitude / loudest
-    gradients = phase_gradient(relative.clamp_min(tolerance * _UNDER), spec)
+    known = relative >= tolerance
+    gradients = phase_gradient(relative.clamp_min(tolerance), known, spec)
     per_frame, per_bin = (gradient.view(-1).numpy() for gradient in gradients)
     order = relative.to(torch.float32).view(torch.int32).view(-1).numpy()
-    done = (relative < tolerance).view(-1).numpy()
+    done = known.logical_not().view(-1).numpy()
     state = (per_frame, per_bin, order, done, phase.view(-1).numpy(), np.empty(done.size, np.int64))
     heap.integrate(int(order.argmax()), spec.bins, *state)
     left = np.flatnonzero(~done)
@@ -176,8 +187,7 @@ class GradientIntegration:
     def __call__(self, target: Spectrogram, source: Spectrogram | None = None) -> Waveform:
         """Give ``target`` a phase; ``source`` is not used. See `PhaseMethod`."""
         phase = integrated_phase(target, seed=self.seed, tolerance=self.tolerance)
-        spectrum = torch.polar(target.magnitude.detach(), phase.transpose(1, 2).contiguous())
-        return istft(spectrum, target.spec, target.n_samples)
+        return iterate(target, phase, n_iter=0, alpha=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def iterate(target: Spectrogram, phase: Tensor, *, n_iter: int, alpha: float) ->
     Parameters
     ----------
     target : Spectrogram
-        Longer than ``n_fft // 2`` samples.
+        The wanted magnitudes.
     phase : Tensor, shape (frames, bins) or (channels, frames, bins)
         The start, in radians.
     n_iter : int
