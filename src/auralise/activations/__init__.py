@@ -1,4 +1,4 @@
-"""What happened inside a network: layers, units, outputs, receptive fields; knows nothing of audio."""
+"""What happened inside a network: layers, outputs, receptive fields; knows nothing of audio."""
 
 from auralise.activations.layers import LayerInfo, Unit, find_layer, list_layers
 from auralise.activations.receptive_field import ReceptiveField, receptive_field
