@@ -75,7 +75,6 @@ _POINTWISE = frozenset(
         "Threshold",
     }
 )
-)
 
 
 def _spread_of(node: Node) -> Spread | None:
