@@ -102,7 +102,18 @@ class Mark:
 
     seconds: float
     hertz: float | None = None
-    label: str = "followed peak"
+    label: str = "followed place"
+
+    def describe(self) -> str:
+        """Return the place in words.
+
+        Examples
+        --------
+        >>> Mark(2.1, 660.0).describe()
+        'followed place: 2.10 s, 660 Hz'
+        """
+        frequency = "" if self.hertz is None else f", {hertz_label(round(self.hertz))}"
+        return f"{self.label}: {self.seconds:.2f} s{frequency}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from auralise.output.figures import Figure, Panel, hertz_label, hertz_ticks
+from auralise.output.figures import Figure, Mark, Panel, hertz_ticks
 from auralise.output.palette import DARK, LIGHT, Theme
 from auralise.output.reduction import envelope, strongest_columns
 
@@ -60,7 +60,7 @@ def draw(figure: Figure, theme: Theme = LIGHT) -> go.Figure:
         drawn.update_layout({_axis("yaxis", number): _value_axis(panel, band)})
         drawn.add_annotation(_caption(panel, band))
     if figure.mark is not None:
-        _draw_mark(drawn, figure)
+        _draw_mark(drawn, figure.mark)
     return drawn
 
 
@@ -237,19 +237,5 @@ def _colour_axis(panel: Panel, band: tuple[float, float], *, bar: bool) -> dict[
     }
 
 
-def _draw_mark(drawn: go.Figure, figure: Figure) -> None:
-    mark = figure.mark
-    if mark is None:
-        return
+def _draw_mark(drawn: go.Figure, mark: Mark) -> None:
     drawn.add_shape(type="line", x0=mark.seconds, x1=mark.seconds, y0=0, y1=1, yref="paper")
-    drawn.add_annotation(
-        text=escape(
-            mark.label if mark.hertz is None else f"{mark.label}, {hertz_label(mark.hertz)}"
-        ),
-        x=mark.seconds,
-        y=1,
-        yref="paper",
-        xanchor="left" if mark.seconds < figure.duration / 2 else "right",
-        yanchor="bottom",
-        yshift=4,
-    )

@@ -45,9 +45,9 @@ _BLUE_RED = _evenly(
     "#053061 #2166ac #4393c3 #92c5de #d1e5f0 #f7f7f7 #fddbc7 #f4a582 #d6604d #b2182b #67001f"
 )
 
-# Berlin (F. Crameri, Scientific colour maps), perceptually uniform, dark between.
+# After Berlin (F. Crameri, Scientific colour maps): dark between; zero made neutral.
 _BERLIN = _evenly(
-    "#9eb0ff #79abed #519fd3 #3685ad #286886 #1d4b61 #14303e #111a20 #190c09 #2b0e01 #411201 "
+    "#9eb0ff #79abed #519fd3 #3685ad #286886 #1d4b61 #14303e #16191c #3a1305 "
     "#5b1d08 #7d341e #9e513f #be6f63 #df8f89 #ffadad"
 )
 

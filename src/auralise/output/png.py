@@ -48,6 +48,9 @@ def encode_png(figure: Figure, *, dots_per_inch: int = 120) -> bytes:
     )  # fmt: skip
     title = canvas.text(0.085, 1 - 0.22 / inches, figure.title, size=12, va="center", weight="bold")
     _plain(title)
+    if figure.mark is not None:
+        place = f"dotted line, {figure.mark.describe()}"
+        _plain(canvas.text(0.92, 1 - 0.22 / inches, place, size=8, va="center", ha="right"))
     for row, panel in enumerate(figure.panels):
         axes = canvas.add_subplot(grid[row, 0])
         mappable = _draw(axes, panel, LIGHT)

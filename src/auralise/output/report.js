@@ -67,8 +67,7 @@
 
   function fit(width) {
     const narrow = width < 600;
-    const bars = {};
-    return { narrow, bars, left: narrow ? 54 : 64, right: narrow ? 10 : 84 };
+    return { narrow, left: narrow ? 54 : 64, right: narrow ? 10 : 84 };
   }
 
   function layoutFor(holder, layout) {

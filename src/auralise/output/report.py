@@ -11,7 +11,7 @@ import torch
 from auralise.audio.levels import Levelled
 from auralise.auralisation import Auralisation
 from auralise.errors import InvalidValueError
-from auralise.output.figures import Figure
+from auralise.output.figures import SATURATION, Figure
 from auralise.output.page import audio_uri, figure_holder, page
 from auralise.output.sounds import Sounds
 from auralise.output.words import decibels, explain, number
@@ -153,10 +153,10 @@ def _summary(entries: Sequence[ReportEntry]) -> str:
     rows = "".join(_summary_row(i, entry) for i, entry in enumerate(entries))
     return (
         '<section aria-labelledby="summary"><h2 id="summary">Results</h2>'
+        '<p class="quiet">Convergence says how far the sound\'s spectrogram is from the one asked '
+        "for (lower is nearer); the round trip is what the same way reaches without a unit.</p>"
         '<div class="scroll" tabindex="0" role="region" aria-label="Table of results"><table>'
-        "<caption>Convergence says how far the sound's spectrogram is from the one asked for, in "
-        "dB (lower is nearer); the round trip is what the same way reaches without a unit."
-        f"</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>\n"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>\n"
     )
 
 
@@ -207,10 +207,10 @@ def _unit(index: int, entry: ReportEntry, *, shared: bool) -> str:
     return (
         f'<section id="unit-{index}" aria-labelledby="name-{index}">'
         f'<h2 id="name-{index}">Unit <span class="unit-name">{name}</span></h2>'
-        f'{_flags(entry.auralisation)}<div class="players">{"".join(parts)}</div>'
+        f'<p>{_sentence(entry)}</p>{_flags(entry.auralisation)}'
+        f'<div class="players">{"".join(parts)}</div>'
         f"{figure_holder(f'figure-{index}', entry.figure)}"
-        '<p class="hint">Colours of the relevance are full at the 99.8th percentile of its '
-        "non-zero values.</p>"
+        f'<p class="hint">{_hint(entry.figure)}</p>'
         f"{_numbers(entry)}</section>\n"
     )
 
@@ -241,22 +241,34 @@ def _flags(auralisation: Auralisation) -> str:
     return f'<ul class="flags" aria-label="Read with care">{items}</ul>' if items else ""
 
 
+def _sentence(entry: ReportEntry) -> str:
+    inversion, scores = entry.auralisation.inversion, entry.auralisation.scores
+    where = "over its whole map" if inversion.position is None else "at the place followed"
+    first = f"Activation {number(inversion.activation)} {where}."
+    heard = scores.get("activation_auralised")
+    if heard is None:
+        return first
+    return f"{first} Fed its own sound, the unit reaches {number(heard)}."
+
+
+def _hint(figure: Figure) -> str:
+    mark = "" if figure.mark is None else f"Dotted line, {escape(figure.mark.describe())}. "
+    return (
+        f"{mark}Colours of the relevance are full at the {SATURATION:g}th percentile of its "
+        "non-zero values."
+    )
+
+
 def _numbers(entry: ReportEntry) -> str:
     auralisation, sounds = entry.auralisation, entry.sounds
     scores = auralisation.scores
     position = auralisation.inversion.position
     facts = {
-        "Activation followed": number(auralisation.inversion.activation, ".4g"),
         "Position on the unit's map": "whole map" if position is None else str(position),
-        "Activation on source": number(scores.get("activation_source"), ".4g"),
         "Activation on round trip": number(scores.get("activation_round_trip"), ".4g"),
-        "Activation on auralised sound": number(scores.get("activation_auralised"), ".4g"),
-        "Spectral convergence": decibels(scores.get("spectral_convergence_db")),
-        "Its round-trip floor": decibels(scores.get("round_trip_convergence_db")),
         "Gain applied": decibels(sounds.auralised.gain_db),
         "Peak": decibels(sounds.auralised.peak_db),
-        "Root mean square": decibels(sounds.auralised.rms_db),
-        "Root mean square of source": decibels(sounds.source.rms_db),
+        "Level of source (RMS)": decibels(sounds.source.rms_db),
     }
     return _facts(facts).replace('class="facts"', 'class="facts numbers"')
 
