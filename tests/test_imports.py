@@ -24,6 +24,7 @@ ORDER = (
     "training",
     "activations",
     "inversion",
+    "positions",
     "auralisation",
     "filters",
     "audit",
@@ -56,7 +57,7 @@ AT_HOME = {
     "duckdb": ("auralise.atlas.store",),
     "lightning": ("auralise.training",),
     "matplotlib": ("auralise.output",),
-    "numba": ("auralise.phase.gradient_integration",),
+    "numba": ("auralise.phase.heap",),
     "plotly": ("auralise.output", "auralise.dashboards"),
     "ray": ("auralise.atlas.engines",),
     "soundfile": ("auralise.audio",),
@@ -216,7 +217,7 @@ def test_a_planted_import_against_the_order_is_found(module, line, fault):
         ("inversion.backprop", "from auralise.activations.layers import Unit"),
         ("cli", "from auralise import __version__"),
         ("dashboards.pages.listen", "from .. import ids"),
-        ("phase.gradient_integration", "from numba import njit"),
+        ("phase.heap", "from numba import njit"),
     ],
 )
 def test_an_import_with_the_order_is_let_through(module, line):
