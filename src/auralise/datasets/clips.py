@@ -36,6 +36,8 @@ def read_clips(
 ) -> Iterator[Clip]:
     """Decode tracks: one channel, resampled, trimmed at -60 dB below the peak, peak scaled to 1.
 
+    Of a file whose end is cut off, what is there is taken.
+
     Parameters
     ----------
     tracks : sequence of Track
@@ -51,10 +53,11 @@ def read_clips(
     """
     for track in tracks:
         try:
-            waveform = resample(read_audio(track.path).waveform.mono(), sample_rate)
+            sound = read_audio(track.path, allow_truncated=True)
         except AuraliseError as error:
             error.add_note(f"while reading {track.path} ({track.label})")
             raise
+        waveform = resample(sound.waveform.mono(), sample_rate)
         yield Clip(trim(waveform.samples[0]), track)
         progress()
 
