@@ -22,8 +22,6 @@ class Container:
         What a decoder shall see in place of the first ``skip`` bytes of the file.
     skip : int
         See ``head``.
-    streams : int
-        Sounds in the file, one after the other.
     """
 
     name: str
@@ -31,7 +29,6 @@ class Container:
     damage: str | None = None
     head: bytes = b""
     skip: int = 0
-    streams: int = 1
 
 
 def read_at(stream: BinaryIO, position: int, length: int) -> bytes:

@@ -108,8 +108,8 @@ def _inspect_data(
         note = "the header does not say how long the sound is; it was read to the end of the file"
         return Container(name, (note,), head=header, skip=first)
     if length > there:
-        damage = f"its header promises {length} bytes of samples and {there} are there"
-        return Container(name, damage=damage, skip=base)
+        shortfall = f"its header promises {length} bytes of samples and {there} are there"
+        return Container(name, damage=shortfall, skip=base)
     damage, notes = _inspect_rest(stream, size, first + length, order)
     return Container(name, notes, damage=damage, skip=base)
 
@@ -158,7 +158,7 @@ def _inspect_w64(stream: BinaryIO, size: int) -> Container:
 
 def _inspect_ogg(stream: BinaryIO, size: int, base: int) -> Container:
     """Walk the pages of an Ogg file: no gaps between them, and an end to every stream."""
-    position, running, streams = base, set(), 0
+    position, running, links = base, set[bytes](), 0
     while position < size:
         header = read_at(stream, position, 27)
         if len(header) == 27 and header[:4] != b"OggS":
@@ -170,12 +170,18 @@ def _inspect_ogg(stream: BinaryIO, size: int, base: int) -> Container:
             return Container("OGG", damage="its last page is cut off", skip=base)
         flags, serial = header[5], header[14:18]
         if flags & 2:
+            links += not running
             running.add(serial)
-            streams += 1
         if flags & 4:
             running.discard(serial)
         position = end
+    return Container("OGG", damage=_ogg_damage(bool(running), links), skip=base)
+
+
+def _ogg_damage(running: bool, links: int) -> str | None:
+    """Say what is wrong with a file whose pages are whole."""
     if running:
-        damage = "its last page is missing (no page is marked as the end of the stream)"
-        return Container("OGG", damage=damage, skip=base)
-    return Container("OGG", skip=base, streams=streams)
+        return "its last page is missing (no page is marked as the end of the stream)"
+    if links > 1:  # libsndfile stops after the first without a word
+        return f"it holds {links} sounds one after the other and only the first can be read"
+    return None

@@ -105,7 +105,9 @@ def read_audio(
         size = os.fstat(stream.fileno()).st_size
         container = _recognise(stream, size, path)
         if container.damage and not allow_truncated:
-            raise AudioFileError(f"{_name(path)} is damaged: {container.damage}. {_REMEDY}")
+            raise AudioFileError(
+                f"{_name(path)} cannot be read as a whole: {container.damage}. {_REMEDY}"
+            )
         with ExitStack() as stack:
             remarks: list[str] = []
             if container.name == "MP3":
@@ -121,7 +123,7 @@ def read_audio(
 
 
 _REMEDY = (
-    "Get the whole file, or call read_audio(..., allow_truncated=True) for what can be read of it"
+    "Get the file again, or call read_audio(..., allow_truncated=True) for what can be read of it"
 )
 
 
@@ -203,7 +205,7 @@ def _read_stretch(
         raise AudioFileError(f"{_name(path)} holds no samples")
     notes = list(container.notes)
     if container.damage:
-        notes.append(f"damaged: {container.damage}; what can be read was read")
+        notes.append(f"not the whole sound: {container.damage}")
     first = round(start * rate)
     if first >= total:
         raise InvalidValueError(
@@ -226,8 +228,8 @@ def _read_stretch(
             f"{f' ({complaint})' if complaint else ''}"
         )
         if not allow_truncated or len(samples) == 0:
-            raise AudioFileError(f"{_name(path)} is damaged: {shortfall}. {_REMEDY}")
-        notes.append(f"damaged: {shortfall}")
+            raise AudioFileError(f"{_name(path)} cannot be read as a whole: {shortfall}. {_REMEDY}")
+        notes.append(f"not the whole sound: {shortfall}")
         total = first + len(samples)
     format_name = f"{sound.format} {sound.subtype}"
     return _Stretch(samples, rate, sound.subtype, format_name, path, first, total, tuple(notes))

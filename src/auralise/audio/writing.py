@@ -137,9 +137,9 @@ def _codes(samples: NDArray[np.float64], bits: int) -> NDArray[np.float64] | NDA
     """Round to the nearest code, in the upper bits of 32 as libsndfile takes them."""
     if not bits:
         return samples
-    scale = 2 ** (bits - 1)
-    codes = np.clip(np.rint(samples * scale), -scale, scale - 1).astype(np.int64)
-    return (codes << (32 - bits)).astype(np.int32)
+    scale = float(2 ** (bits - 1))
+    codes = np.clip(np.rint(samples * scale), -scale, scale - 1)
+    return (codes * float(2 ** (32 - bits))).astype(np.int32)
 
 
 def _write_whole(path: Path, data: bytes) -> None:
