@@ -74,11 +74,8 @@ def position_of(network: MusicNetwork, features: Features, layer: str, at: At) -
             f"position {seconds:g} s is outside the excerpt of {source.duration:.2f} s"
         )
     field = receptive_field(network.module, features.values, layer)
-    axes = frontend.axes[1:]
-    if len(field.shape) != len(axes):
-        raise InvalidValueError(f"layer {layer!r} has no time axis; its position can only be peak")
-    index: list[int | None] = [None] * len(axes)
-    index[-1] = _nearest(field, -1, frontend.frame_of(seconds))
+    index: list[int | None] = [None] * len(field.shape)
+    _point(index, field, frontend, "time", frontend.frame_of(seconds))
     if hertz is not None:
         bin = frontend.bin_of(hertz)
         if bin is None:
@@ -87,15 +84,24 @@ def position_of(network: MusicNetwork, features: Features, layer: str, at: At) -
             raise InvalidValueError(
                 f"{hertz:g} Hz is above half the sample rate, {frontend.sample_rate / 2:g} Hz"
             )
-        index[0] = _nearest(field, 0, bin)
+        _point(index, field, frontend, "frequency", bin)
     return tuple(index)
 
 
-def _nearest(field: ReceptiveField, axis: int, place: float) -> int:
-    """Return the index along an axis whose receptive field is centred nearest to ``place``."""
-    centre = field.start[axis] + (field.size[axis] - 1) / 2
-    index = round((place - centre) / field.stride[axis]) if field.stride[axis] else 0
-    return min(max(index, 0), field.shape[axis] - 1)
+def _point(
+    index: list[int | None], field: ReceptiveField, frontend: Frontend, name: str, place: float
+) -> None:
+    """Set the index on the map whose receptive field is centred nearest to ``place``."""
+    along = frontend.axes[1:].index(name)
+    axis = field.axes[along]
+    if axis is None or not field.stride[along]:
+        raise InvalidValueError(
+            f"this layer has no {name} axis: each of its units sees the whole {name} axis; "
+            "its position can only be peak or whole"
+        )
+    centre = field.start[along] + (field.size[along] - 1) / 2
+    nearest = round((place - centre) / field.stride[along])
+    index[axis] = min(max(nearest, 0), field.shape[axis] - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def layer_table(network: "MusicNetwork", every: bool) -> list[dict[str, Any]]:
         if "." in info.name and not every:
             continue
         field = receptive_field(network.module, features, info.name)
-        frames = len(field.shape) == len(frontend.axes) - 1
+        moves = field.axes[-1] is not None
         hertz = None
         if len(field.size) > 1:
             middle = max(0, (features.shape[1] - field.size[0]) // 2)
@@ -67,7 +67,7 @@ def layer_table(network: "MusicNetwork", every: bool) -> list[dict[str, Any]]:
                 "channels": info.channels,
                 "shape": list(info.shape),
                 "seconds": frontend.seconds_of(field.size[-1]),
-                "step_seconds": frontend.seconds_of(field.stride[-1]) if frames else None,
+                "step_seconds": frontend.seconds_of(field.stride[-1]) if moves else None,
                 "hertz": hertz,
                 "parameters": info.parameters,
             }

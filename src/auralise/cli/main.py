@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         The process's own if not given.
     """
     try:
-        status = app(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        status = app(
+            args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False
+        )
     except ClickException as error:
         error.show()
         sys.exit(error.exit_code)

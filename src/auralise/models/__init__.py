@@ -5,6 +5,7 @@ Importing this package fills `MODELS`: a new architecture is a module listed her
 
 from auralise.models import choi2016, dieleman2014
 from auralise.models.base import MODELS, Architecture, ModelCard, MusicNetwork, wrap
+from auralise.models.tiny import tiny_network
 from auralise.models.weights import load_model, read_manifest, save_model
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "load_model",
     "read_manifest",
     "save_model",
+    "tiny_network",
     "wrap",
 ]
