@@ -18,6 +18,7 @@ from auralise.audio.waveform import Waveform
 from auralise.auralisation import Auralisation
 from auralise.errors import InvalidValueError, ShapeError
 from auralise.frontends.base import Frontend
+from auralise.positions import Place
 from auralise.spectral.spectrogram import Spectrogram, analyse
 from auralise.spectral.stft import StftSpec
 
@@ -86,36 +87,6 @@ class Panel:
         return bool(np.ptp(steps) <= 1e-6 * steps.mean())
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place to look at.
-
-    Attributes
-    ----------
-    seconds : float
-        Where on the time axis.
-    hertz : float or None
-        Where on the frequency axis; None where it is not known.
-    label : str
-        What is there.
-    """
-
-    seconds: float
-    hertz: float | None = None
-    label: str = "followed place"
-
-    def describe(self) -> str:
-        """Return the place in words.
-
-        Examples
-        --------
-        >>> Mark(2.1, 660.0).describe()
-        'followed place: 2.10 s, 660 Hz'
-        """
-        frequency = "" if self.hertz is None else f", {hertz_label(round(self.hertz))}"
-        return f"{self.label}: {self.seconds:.2f} s{frequency}"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Figure:
     """Panels under each other on one time axis.
@@ -128,14 +99,14 @@ class Figure:
         From top to bottom; at least one.
     duration : float
         Where the time axis ends, in seconds; it begins at 0.
-    mark : Mark or None
-        Drawn over all panels.
+    place : Place or None
+        What the followed place of the unit's map sees; its ends are drawn over all panels.
     """
 
     title: str
     panels: tuple[Panel, ...]
     duration: float
-    mark: Mark | None = None
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if not self.panels:
@@ -147,19 +118,19 @@ class Figure:
         return f"{self.title}. Over {self.duration:.2f} seconds, from top to bottom: {names}."
 
 
-def unit_figure(auralisation: Auralisation, *, mark: Mark | None = None) -> Figure:
+def unit_figure(auralisation: Auralisation, *, place: Place | None = None) -> Figure:
     """Show what a unit did with a sound.
 
     From top to bottom: the source (waveform, spectrogram), the relevance on the axes of the
     network's own input, the auralised sound (spectrogram, waveform). For raw audio the relevance
-    is a waveform, and its spectrogram is shown beside the source's.
+    is itself the sound: its waveform and spectrogram are shown once.
 
     Parameters
     ----------
     auralisation : Auralisation
         What is shown.
-    mark : Mark, optional
-        Where the unit was followed.
+    place : Place, optional
+        What the followed place sees, from `auralise.positions.place_of`.
     """
     source = auralisation.features.source
     inversion = auralisation.inversion
@@ -168,11 +139,12 @@ def unit_figure(auralisation: Auralisation, *, mark: Mark | None = None) -> Figu
         waveform_panel(source, "Source"),
         *spectrogram_panels(source, "Source, spectrogram", spec),
         *relevance_panels(inversion.relevance, auralisation.frontend),
-        *spectrogram_panels(auralisation.waveform, "Auralised sound, spectrogram", spec),
-        waveform_panel(auralisation.waveform, "Auralised sound"),
     ]
+    if auralisation.sonification != "waveform":
+        panels += spectrogram_panels(auralisation.waveform, "Auralised sound, spectrogram", spec)
+        panels.append(waveform_panel(auralisation.waveform, "Auralised sound"))
     title = f"{inversion.unit} of {auralisation.model}, {inversion.method}"
-    return Figure(title, tuple(panels), source.duration, mark)
+    return Figure(title, tuple(panels), source.duration, place)
 
 
 def display_spec(waveform: Waveform) -> StftSpec | None:
@@ -284,6 +256,21 @@ def hertz_ticks(panel: Panel, wanted: int = 5) -> list[tuple[float, str]]:
         (float(np.interp(v, panel.hertz, np.arange(len(panel.hertz)))), hertz_label(v))
         for v in octaves[-wanted:]
     ]
+
+
+def place_in_words(place: Place) -> str:
+    """Return what a place sees, in words.
+
+    Examples
+    --------
+    >>> place_in_words(Place(1.95, 2.2, 400.0, 2000.0))
+    '1.95 to 2.20 s, 400 Hz to 2 kHz'
+    """
+    words = f"{place.start:.2f} to {place.end:.2f} s"
+    if place.low is None or place.high is None:
+        return words
+    low, high = (hertz_label(float(f"{hertz:.3g}")) for hertz in (place.low, place.high))
+    return f"{words}, {low} to {high}"
 
 
 def hertz_label(hertz: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from auralise.output.figures import Figure, Mark, Panel, hertz_ticks
+from auralise.output.figures import Figure, Panel, hertz_ticks
 from auralise.output.palette import DARK, LIGHT, Theme
 from auralise.output.reduction import envelope, strongest_columns
 
@@ -59,8 +59,9 @@ def draw(figure: Figure, theme: Theme = LIGHT) -> go.Figure:
             drawn.add_trace(_line(panel, number))
         drawn.update_layout({_axis("yaxis", number): _value_axis(panel, band)})
         drawn.add_annotation(_caption(panel, band))
-    if figure.mark is not None:
-        _draw_mark(drawn, figure.mark)
+    if figure.place is not None:
+        for seconds in (figure.place.start, figure.place.end):
+            drawn.add_shape(type="line", x0=seconds, x1=seconds, y0=0, y1=1, yref="paper")
     return drawn
 
 
@@ -235,7 +236,3 @@ def _colour_axis(panel: Panel, band: tuple[float, float], *, bar: bool) -> dict[
             "ticksuffix": " dB" if panel.scale == "magnitude" else "",
         },
     }
-
-
-def _draw_mark(drawn: go.Figure, mark: Mark) -> None:
-    drawn.add_shape(type="line", x0=mark.seconds, x1=mark.seconds, y0=0, y1=1, yref="paper")

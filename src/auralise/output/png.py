@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
-from auralise.output.figures import Figure, Panel, hertz_ticks
+from auralise.output.figures import Figure, Panel, hertz_ticks, place_in_words
 from auralise.output.palette import LIGHT, Theme
 from auralise.output.reduction import envelope
 
@@ -48,8 +48,8 @@ def encode_png(figure: Figure, *, dots_per_inch: int = 120) -> bytes:
     )  # fmt: skip
     title = canvas.text(0.085, 1 - 0.22 / inches, figure.title, size=12, va="center", weight="bold")
     _plain(title)
-    if figure.mark is not None:
-        place = f"dotted line, {figure.mark.describe()}"
+    if figure.place is not None:
+        place = f"dotted: the followed place sees {place_in_words(figure.place)}"
         _plain(canvas.text(0.92, 1 - 0.22 / inches, place, size=8, va="center", ha="right"))
     for row, panel in enumerate(figure.panels):
         axes = canvas.add_subplot(grid[row, 0])
@@ -108,8 +108,9 @@ def _dress(axes: Axes, figure: Figure, panel: Panel, *, last: bool) -> None:
     axes.tick_params(labelsize=7, length=3, color=LIGHT.grid, labelbottom=last)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if figure.mark is not None:
-        axes.axvline(figure.mark.seconds, color=LIGHT.accent, linewidth=1, linestyle=":")
+    if figure.place is not None:
+        for seconds in (figure.place.start, figure.place.end):
+            axes.axvline(seconds, color=LIGHT.accent, linewidth=1, linestyle=":")
     if last:
         axes.set_xlabel("time (s)", size=8)
 

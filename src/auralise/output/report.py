@@ -11,7 +11,7 @@ import torch
 from auralise.audio.levels import Levelled
 from auralise.auralisation import Auralisation
 from auralise.errors import InvalidValueError
-from auralise.output.figures import SATURATION, Figure
+from auralise.output.figures import SATURATION, Figure, place_in_words
 from auralise.output.page import audio_uri, figure_holder, page
 from auralise.output.sounds import Sounds
 from auralise.output.words import decibels, explain, number
@@ -46,6 +46,7 @@ def report(
     *,
     title: str,
     facts: Mapping[str, str],
+    notes: Sequence[str] = (),
     provenance: Mapping[str, str] | None = None,
 ) -> str:
     """Write the page.
@@ -58,6 +59,8 @@ def report(
         Plain text, as all other text here: names may hold anything, they are escaped.
     facts : mapping of str to str
         What holds for all entries: song, model, method, phase, sonification.
+    notes : sequence of str
+        What a listener should know of the excerpt: clipping, padding, silence.
     provenance : mapping of str to str, optional
         What is needed to make it again: versions, checksums, options, licences.
 
@@ -80,7 +83,7 @@ def report(
     body = (
         '<a class="skip" href="#summary">Skip to the results</a>\n'
         f"<header>\n<p class='eyebrow'>auralise report</p>\n<h1>{escape(title)}</h1>\n"
-        f"{_facts(facts)}</header>\n<main>\n"
+        f"{_facts(facts)}{_notes(notes)}</header>\n<main>\n"
         f"{_guide()}{_summary(entries)}{_references(entries[0]) if shared else ''}{units}"
         f"{_provenance(provenance or {})}</main>\n"
         "<footer><p>Everything in this page is inside this file; it loads nothing.</p></footer>"
@@ -109,6 +112,11 @@ def _facts(facts: Mapping[str, str]) -> str:
         for name, value in facts.items()
     )
     return f'<dl class="facts">{items}</dl>\n' if items else ""
+
+
+def _notes(notes: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<ul class="flags notes" aria-label="About the excerpt">{items}</ul>' if items else ""
 
 
 def _guide() -> str:
@@ -207,7 +215,7 @@ def _unit(index: int, entry: ReportEntry, *, shared: bool) -> str:
     return (
         f'<section id="unit-{index}" aria-labelledby="name-{index}">'
         f'<h2 id="name-{index}">Unit <span class="unit-name">{name}</span></h2>'
-        f'<p>{_sentence(entry)}</p>{_flags(entry.auralisation)}'
+        f"<p>{_sentence(entry)}</p>{_flags(entry.auralisation)}"
         f'<div class="players">{"".join(parts)}</div>'
         f"{figure_holder(f'figure-{index}', entry.figure)}"
         f'<p class="hint">{_hint(entry.figure)}</p>'
@@ -252,11 +260,18 @@ def _sentence(entry: ReportEntry) -> str:
 
 
 def _hint(figure: Figure) -> str:
-    mark = "" if figure.mark is None else f"Dotted line, {escape(figure.mark.describe())}. "
-    return (
-        f"{mark}Colours of the relevance are full at the {SATURATION:g}th percentile of its "
-        "non-zero values."
-    )
+    words = []
+    if figure.place is not None:
+        words.append(
+            f"Between the dotted lines lies what the followed place sees: "
+            f"{place_in_words(figure.place)}."
+        )
+    if any(panel.kind == "image" and panel.scale == "signed" for panel in figure.panels):
+        words.append(
+            f"Colours of the relevance are full at the {SATURATION:g}th percentile of its "
+            "non-zero values."
+        )
+    return " ".join(words)
 
 
 def _numbers(entry: ReportEntry) -> str:
