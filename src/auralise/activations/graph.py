@@ -38,3 +38,8 @@ def operation(node: Node) -> str:
     """Return the name of a node's operation: ``Relu`` for ``ReluBackward0``."""
     name = node.name().rpartition("::")[2].rstrip("0123456789")
     return name.removesuffix("Backward")
+
+
+def saved(node: Node, name: str) -> object:
+    """Return what a node keeps under ``name`` for its derivative; None if nothing."""
+    return getattr(node, f"_saved_{name}", None)

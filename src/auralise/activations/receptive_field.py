@@ -41,8 +41,8 @@ class ReceptiveField:
     shape : tuple of int
         Number of positions along each axis of the layer's output behind its channel axis.
     axes : tuple of int or None
-        For each axis of the input, the layer's axis (behind its channel axis) along which the field moves; None where the
-        layer has no such axis, as behind a dense layer.
+        For each axis of the input, the layer's axis (behind its channel axis) along which the
+        field moves; None where the layer has no such axis, as behind a dense layer.
 
     Examples
     --------

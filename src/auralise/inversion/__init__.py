@@ -3,6 +3,14 @@
 Importing this package fills `INVERTERS`: a new method is a module listed here.
 """
 
+from auralise.inversion.backprop import invert_layer
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Inverter, Position
 
-__all__ = ["INVERTERS", "Inversion", "InversionOptions", "Inverter", "Position"]
+__all__ = [
+    "INVERTERS",
+    "Inversion",
+    "InversionOptions",
+    "Inverter",
+    "Position",
+    "invert_layer",
+]

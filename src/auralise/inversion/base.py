@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from torch import Tensor, nn
 
 from auralise.activations.layers import Unit
+from auralise.errors import InvalidValueError
 from auralise.registry import Registry
 
 Position = Literal["peak", "whole"] | tuple[int | None, ...]
@@ -34,6 +35,14 @@ class InversionOptions:
 
     activations: ActivationPolicy = "raise"
     dead_windows: DeadWindowPolicy = "first"
+
+    def __post_init__(self) -> None:
+        for name, known in (("activations", ActivationPolicy), ("dead_windows", DeadWindowPolicy)):
+            value = getattr(self, name)
+            if value not in get_args(known):
+                raise InvalidValueError(
+                    f"{name} must be one of {', '.join(get_args(known))}; got {value!r}"
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
