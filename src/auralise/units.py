@@ -118,7 +118,7 @@ def hz_to_bark(hz: Value) -> Value:
 
     def formula(f: Tensor) -> Tensor:
         # 26.81 f / (1960 + f), written so that an infinite frequency has its limit.
-        z = 26.81 / (1.0 + 1960.0 / f) - 0.53
+        z = 26.81 * (1.0 - 1960.0 / (1960.0 + f)) - 0.53
         z = torch.where(z < 2.0, z + 0.15 * (2.0 - z), z)
         return torch.where(z > 20.1, z + 0.22 * (z - 20.1), z)
 
