@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -52,9 +52,10 @@ class Auralisation:
         Name of the phase method; ``"none"`` where the map is a waveform.
     scores : mapping of str to float or None
         ``spectral_convergence_db``: how far the sound's own magnitudes are from the wanted ones;
-        ``round_trip_convergence_db``: the same without inversion (None where the map is a
-        waveform); ``activation_source``, ``activation_round_trip``, ``activation_auralised``: the
-        unit's strongest value on these sounds, the last two brought to the source's level.
+        ``round_trip_convergence_db``: the same without inversion. Both are None where there is
+        nothing to be far from: silence, an exact match, or a map that is a waveform.
+        ``activation_source``, ``activation_round_trip``, ``activation_auralised``: the unit's
+        strongest value on these sounds, the last two brought to the source's level.
     """
 
     waveform: Waveform
@@ -131,18 +132,12 @@ class Settings:
                     f"sonification {self.sonification!r} needs a spectrogram network; the map of "
                     "a raw-audio network is a waveform already"
                 )
-            return _replace(self, sonification="waveform")
+            return replace(self, sonification="waveform")
         sonification = self.sonification or "mask"
         SONIFICATIONS[sonification]
         phase = self.phase or ("source" if sonification == "mask" else DEFAULT_PHASE)
         phase_method(phase, n_iter=self.iterations, seed=self.seed)
-        return _replace(self, sonification=sonification, part=self.part or "positive", phase=phase)
-
-
-def _replace(settings: Settings, **changes: str) -> Settings:
-    from dataclasses import replace
-
-    return replace(settings, **changes)  # type: ignore[arg-type]
+        return replace(self, sonification=sonification, part=self.part or "positive", phase=phase)
 
 
 def prepare(network: MusicNetwork, waveform: Waveform) -> tuple[Waveform, tuple[str, ...]]:
@@ -303,6 +298,32 @@ def auralise_layer(
         raise
 
 
+def strongest_units(
+    network: MusicNetwork, source: Waveform, layer: str, count: int
+) -> list[tuple[Unit, float]]:
+    """Return the units of a layer that answer an excerpt most strongly.
+
+    Parameters
+    ----------
+    network : MusicNetwork
+    source : Waveform
+        Any rate, see `prepare`.
+    layer : str
+    count : int
+        How many; all of the layer if it has fewer.
+
+    Returns
+    -------
+    list of (Unit, float)
+        With their strongest value, the strongest unit first; of equals, the lower channel.
+    """
+    sound, _ = prepare(network, source)
+    way = _Way(network, network.card.frontend.analyse(sound), layer, Settings())
+    peaks = way.answer(way.features).flatten(1).amax(1).tolist()
+    order = sorted(range(len(peaks)), key=lambda channel: (-peaks[channel], channel))
+    return [(Unit(layer, channel), peaks[channel]) for channel in order[:count]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Way:
     """The way from one excerpt's features through one layer and back to sound."""
@@ -351,7 +372,8 @@ class _Way:
 
     def _phased(self, target: Spectrogram) -> tuple[Waveform, float | None]:
         waveform = self._phase()(target, self.features.spectrogram)
-        return waveform, convergence_of(waveform, target)
+        convergence = convergence_of(waveform, target)
+        return waveform, convergence if math.isfinite(convergence) else None
 
     def _phase(self) -> PhaseMethod:
         settings = self.settings

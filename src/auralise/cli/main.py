@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from click.exceptions import Abort, ClickException, Exit
@@ -49,7 +49,7 @@ app.command()(layer.layer)
 app.command()(train.train)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status.
 
     0 is success, 1 an error in what was given (one line on stderr), 2 wrong usage, 130 an

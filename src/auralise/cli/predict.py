@@ -1,6 +1,5 @@
 """``auralise predict``: what a network says of a song."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +8,9 @@ from auralise.cli.defaults import DEFAULT_MODEL
 
 
 def predict(
-    song: Annotated[Path, typer.Argument(help="Sound file: WAV, FLAC, OGG, Opus or MP3.")],
+    song: Annotated[
+        str, typer.Argument(help="Sound file: WAV, FLAC, OGG, Opus or MP3; or 'demo'.")
+    ],
     model: Annotated[
         str, typer.Option(help="Name of a network, or a folder of one.")
     ] = DEFAULT_MODEL,
@@ -23,12 +24,14 @@ def predict(
     """Let a network judge a song, in windows with 50 % overlap that are averaged."""
     from auralise.audio.files import read_audio
     from auralise.cli.console import note, print_json, print_table, setup_torch
+    from auralise.cli.songs import song_file
     from auralise.models import load_model
     from auralise.models import prediction as predicting
 
     setup_torch()
     network = load_model(model)
-    sound = read_audio(song, start=start, seconds=seconds)
+    with song_file(song) as path:
+        sound = read_audio(path, start=start, seconds=seconds)
     for text in sound.notes:
         note(f"{song}: {text}")
     prediction = predicting.predict(network, sound.waveform)

@@ -40,7 +40,7 @@ def whole_folder(folder: str | os.PathLike[str], *, force: bool = False) -> Iter
         still there, and nothing else is left.
     """
     place = Path(folder).absolute()
-    _check(place, force=force)
+    check_folder(place, force=force)
     token = secrets.token_hex(6)
     aside = place.with_name(f".{place.name}-{token}.part")
     try:
@@ -73,8 +73,15 @@ def is_bundle(folder: Path) -> bool:
     return found <= known
 
 
-def _check(place: Path, *, force: bool) -> None:
-    """Refuse a place whose content may not be replaced."""
+def check_folder(folder: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Refuse a place whose content may not be replaced; for asking before long work.
+
+    Raises
+    ------
+    OutputError
+        As `whole_folder` would.
+    """
+    place = Path(folder).absolute()
     if not os.path.lexists(place):
         return
     if place.is_symlink() or not place.is_dir():

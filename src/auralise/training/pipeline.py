@@ -11,7 +11,8 @@ from auralise.datasets.base import Dataset, Track
 from auralise.datasets.clips import Clip, read_clips
 from auralise.datasets.splits import split_by_group
 from auralise.models.base import MODELS, ModelCard, MusicNetwork
-from auralise.models.weights import save_model
+from auralise.models.cards import card_text
+from auralise.models.weights import read_manifest, save_model
 from auralise.training.evaluate import Evaluation, evaluate, logits_of
 from auralise.training.fit import FitOptions, Progress, fit
 
@@ -106,8 +107,33 @@ def train_network(
         trained_on=f"{dataset.name}: {dataset.licence} Split by {dataset.grouping}.",
         scores=scores,
     )
-    save_model(MusicNetwork(module, card), out, {"training": asdict(options)})
+    command = _command(architecture, dataset, options, name)
+    extra = {
+        "training": asdict(options),
+        "command": command,
+        "guarantee": _GUARANTEE.format(grouping=dataset.grouping),
+    }
+    save_model(MusicNetwork(module, card), out, extra)
+    text = card_text(name, read_manifest(out)[name])
+    (out / f"{name}.md").write_text(text, encoding="utf-8")
     return Trained(name, out / f"{name}.safetensors", scores)
+
+
+_GUARANTEE = (
+    "No group ({grouping}) is on two sides of the split, so no take of a sound that was trained on "
+    "is tested on. Players, instruments and rooms are the same on both sides: the accuracy says "
+    "how well the network recognises these recordings, not instruments in the world."
+)
+
+
+def _command(architecture: str, dataset: Dataset, options: FitOptions, name: str) -> str:
+    """Return the command that makes the network again, but for the place of the data."""
+    return (
+        f"auralise train {architecture} --data {dataset.name}:FOLDER --out OUT --name {name} "
+        f"--epochs {options.epochs} --batch-size {options.batch_size} "
+        f"--learning-rate {options.learning_rate:g} --seed {options.seed}"
+        + (" --bfloat16" if options.bfloat16 else "")
+    )
 
 
 def _read(tracks: tuple[Track, ...], rate: int, bar: Bar, stage: str) -> list[Clip]:

@@ -1,0 +1,110 @@
+"""``auralise layer``: the most active units of one layer in one song."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auralise.cli import options
+from auralise.cli.defaults import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from auralise.cli.songs import Request
+
+
+def layer(
+    song: Annotated[
+        str, typer.Argument(help="Sound file: WAV, FLAC, OGG, Opus or MP3; or 'demo'.")
+    ],
+    layer: Annotated[str, typer.Option(help="Name of a layer, see 'auralise layers'.")],
+    top: Annotated[int, typer.Option(min=1, help="How many units, the most active first.")] = 16,
+    out: options.Out = Path("auralisations"),
+    model: options.Model = DEFAULT_MODEL,
+    method: options.Method = "guided",
+    at: options.At = "peak",
+    sonification: options.Sonification = None,
+    part: options.Part = None,
+    phase: options.Phase = None,
+    iterations: options.Iterations = None,
+    seed: options.Seed = None,
+    activations: options.Activations = "raise",
+    dead_windows: options.DeadWindows = "first",
+    level: options.Level = "source-rms",
+    start: options.Start = 0.0,
+    seconds: options.Seconds = None,
+    allow_truncated: options.AllowTruncated = False,
+    force: options.Force = False,
+    json: options.Json = False,
+) -> None:
+    """Invert the most active units of a layer and write a folder for each, under one report."""
+    from auralise.cli.songs import Request
+
+    settings = options.make_settings(
+        method=method,
+        at=at,
+        sonification=sonification,
+        part=part,
+        phase=phase,
+        iterations=iterations,
+        seed=seed,
+        activations=activations,
+        dead_windows=dead_windows,
+    )
+    request = Request(song, model, "", start, seconds, settings, level, allow_truncated)
+    run(request, layer, top, out, force, json)
+
+
+def run(request: "Request", layer: str, top: int, out: Path, force: bool, json: bool) -> None:
+    """Make the collection that was asked for and print what was found."""
+    from auralise.auralisation import auralise_layer, strongest_units
+    from auralise.cli.console import note, print_json, progress_bar, setup_torch
+    from auralise.output.bundle import write_collection
+    from auralise.output.folders import check_folder
+
+    setup_torch()
+    check_folder(out, force=force)
+    network = request.network()
+    excerpt = request.excerpt(network)
+    for text in excerpt.song.notes:
+        note(f"{request.song}: {text}")
+    units = strongest_units(network, excerpt.waveform, layer, top)
+    channels = [unit.channel for unit, _ in units]
+    results = []
+    with progress_bar() as bar:
+        for result in auralise_layer(
+            network, excerpt.waveform, layer, channels, settings=request.settings
+        ):
+            results.append(result)
+            bar(f"inverting {layer}", len(results), len(channels), str(result.inversion.unit))
+    write_collection(
+        out,
+        results,
+        network,
+        excerpt.song,
+        settings=request.settings,
+        level=request.level,
+        force=force,
+    )
+    if json:
+        from auralise.output.manifest import read_manifest
+
+        print_json({**read_manifest(out), "folder": str(out)})
+        return
+    show(out, channels, layer)
+
+
+def show(out: Path, channels: list[int], layer: str) -> None:
+    """Print a row per unit and where the report is."""
+    from auralise.activations import Unit
+    from auralise.cli.console import print_table
+    from auralise.cli.tables import RESULT_HEAD, result_row
+    from auralise.output.bundle import folder_of
+    from auralise.output.manifest import read_manifest
+
+    rows = []
+    for channel in channels:
+        found: dict[str, Any] = read_manifest(out / folder_of(Unit(layer, channel)))
+        level = found["levels"]["auralised"]
+        rows.append(result_row(found["unit"], found["result"]["flags"], found["scores"], level))
+    print_table(RESULT_HEAD, rows)
+    typer.echo(f"report: {out / 'report.html'}")
