@@ -71,7 +71,9 @@ def guess(head: bytes) -> str:
     for offset, magic, name in _STRANGERS:
         if head[offset : offset + len(magic)] == magic:
             return f"it looks like {name}"
-    if all(byte in b"\t\n\r\f" or byte >= 0x20 for byte in head) and b"\x7f" not in head:
+    text = head.decode("utf-8", "replace").rstrip("\ufffd")  # the last character may be cut
+    readable = all(letter.isprintable() or letter.isspace() for letter in text)
+    if text and readable and "\ufffd" not in text:
         return "it looks like text"
     return f"it begins with the bytes {head[:4].hex(' ')}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,12 +156,11 @@ def captured_remarks() -> Iterator[list[str]]:
         Filled when the block ends, also when it raises.
     """
     remarks: list[str] = []
+    if sys.__stderr__ is None:  # closed from the start: the descriptor may be anybody's file
+        yield remarks
+        return
     with _STDERR_LOCK:
-        try:
-            saved = os.dup(_STDERR)
-        except OSError:  # the process has no standard error, so nothing can get there
-            yield remarks
-            return
+        saved = os.dup(_STDERR)
         with tempfile.TemporaryFile() as sink:
             os.dup2(sink.fileno(), _STDERR)
             try:
@@ -173,12 +173,16 @@ def captured_remarks() -> Iterator[list[str]]:
 
 
 def _sort_lines(text: bytes) -> list[str]:
-    """Return the decoder's remarks among the lines; write the others to standard error."""
-    remarks: dict[str, None] = {}
+    """Return the decoder's remarks, once for each kind; write other lines to standard error."""
+    kinds: dict[bytes, list[str]] = {}
     for line in text.splitlines(keepends=True):
         if not _REMARK.match(line):
             os.write(_STDERR, line)
         elif line.strip():
             bare = re.sub(rb"^(\[[^\]]*\]\s*)?((?i:note|warning|error): )?", b"", line.strip())
-            remarks[bare.decode("utf-8", "replace")] = None
-    return list(remarks)
+            kind = re.sub(rb"\d+", b"", bare)
+            kinds.setdefault(kind, []).append(bare.decode("utf-8", "replace"))
+    return [
+        same[0] if len(same) == 1 else f"{same[0]} (and {len(same) - 1} more like this)"
+        for same in kinds.values()
+    ]

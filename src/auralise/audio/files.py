@@ -31,6 +31,7 @@ _LARGEST = {
     "ALAW": 32256 / 32768,
 }
 _FULL_SCALE = 0.9999
+_SILENCE = 1e-12  # Opus turns zeros into values near 1e-34
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,9 +249,9 @@ def _with_notes(stretch: _Stretch, remarks: list[str]) -> AudioFile:
     notes = [*stretch.notes, *remarks]
     if samples.shape[1] == 1:
         notes.append("one sample only: too short to hear anything")
-    if not samples.any():
-        notes.append("digital silence: every sample is zero")
     peak = samples.abs().max().item()
+    if peak < _SILENCE:
+        notes.append("digital silence: no sample is above -240 dBFS")
     share = clipped_share(samples, _LARGEST.get(stretch.subtype, 1.0))
     if share > 0:
         notes.append(f"{share:.2%} of the samples are at full scale in a row: clipping is likely")

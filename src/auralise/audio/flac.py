@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import BinaryIO
 
 from auralise.audio.container import Container, read_at
@@ -96,6 +97,16 @@ def _coded_number(data: bytes) -> tuple[int | None, int]:
 
 def _crc(data: bytes, width: int, polynomial: int) -> int:
     """Return the cyclic redundancy check, first bit first; 0 over data that its check follows."""
+    table = _crc_table(width, polynomial)
+    check, mask, shift = 0, (1 << width) - 1, width - 8
+    for byte in data:
+        check = (check << 8 & mask) ^ table[(check >> shift) ^ byte]
+    return check
+
+
+@cache
+def _crc_table(width: int, polynomial: int) -> tuple[int, ...]:
+    """Return what each value of the check's highest byte does to the rest."""
     table = []
     for value in range(256):
         remainder = value << (width - 8)
@@ -103,7 +114,4 @@ def _crc(data: bytes, width: int, polynomial: int) -> int:
             carry = remainder >> (width - 1)
             remainder = (remainder << 1 & (1 << width) - 1) ^ (polynomial if carry else 0)
         table.append(remainder)
-    check, mask = 0, (1 << width) - 1
-    for byte in data:
-        check = (check << 8 & mask) ^ table[(check >> (width - 8)) ^ byte]
-    return check
+    return tuple(table)

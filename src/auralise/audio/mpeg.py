@@ -111,7 +111,8 @@ def _compare(data: bytes, first: int, frame: Frame, end: int) -> Container:
     damage = "its last frame is cut off" if count.cut else None
     if promised is None:
         # Without a count, libsndfile takes the length that the first frames' bitrate suggests,
-        # and reads no further: most of a file of varying bitrate would be lost.
+        # and reads no further: most of a file of varying bitrate would be lost. With one, it also
+        # drops the 529 samples by which the decoder itself comes late.
         head = _information_frame(data[first : first + 4], frame, count.frames)
         return Container("MP3", notes, damage, head, first)
     # Some encoders count the frame that holds the count.
