@@ -12,6 +12,7 @@ from auralise.errors import InvalidValueError
 from auralise.frontends import RawFrontend
 from auralise.models.base import Architecture
 from auralise.training import FitOptions, evaluate, fit
+from auralise.training.fit import transpose
 
 
 def tiny(n_labels):
@@ -94,3 +95,14 @@ def test_interval_resamples_groups_rather_than_clips():
 def test_dataset_must_have_two_labels():
     with pytest.raises(InvalidValueError, match="at least two labels"):
         Dataset("none", (), "", "")
+
+
+@pytest.mark.parametrize("semitones", [-4.0, 0.0, 7.0, 12.0])
+def test_transposing_moves_a_tone_by_so_many_semitones(semitones):
+    rate, hertz = 8000, 500.0
+    tone = torch.sin(2 * torch.pi * hertz * torch.arange(rate, dtype=torch.float64) / rate)
+    moved = transpose(tone, semitones)
+    assert moved.shape[0] == pytest.approx(rate / 2 ** (semitones / 12), abs=1)
+    spectrum = torch.fft.rfft(moved * torch.hann_window(len(moved), dtype=torch.float64), 16 * rate)
+    found = float(spectrum.abs().argmax()) / 16
+    assert found == pytest.approx(hertz * 2 ** (semitones / 12), rel=1e-3)

@@ -19,6 +19,9 @@ def train(
     epochs: Annotated[int, typer.Option(min=1)] = 10,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     learning_rate: Annotated[float, typer.Option()] = 2e-3,
+    semitones: Annotated[
+        float, typer.Option(help="Play each clip at random speed, up to so many semitones off.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the split and of the training.")] = 0,
     bfloat16: Annotated[bool, typer.Option(help="Multiply in bfloat16.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -35,6 +38,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        semitones=semitones,
         seed=seed,
         bfloat16=bfloat16,
     )

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from auralise.audio.resampling import resample
+from auralise.audio.waveform import Waveform
 from auralise.datasets.clips import Clip, place
 from auralise.errors import InvalidValueError
 from auralise.frontends.base import Frontend
@@ -31,6 +33,8 @@ class FitOptions:
     weight_decay : float
     lowest_gain_db : float
         Each clip is scaled by a random gain from here to 0 dB, and set at a random place.
+    semitones : float
+        Each clip is played faster or slower at random, its pitch moving by at most this much.
     seed : int
         Of weights, order, places and gains.
     bfloat16 : bool
@@ -42,6 +46,7 @@ class FitOptions:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     lowest_gain_db: float = -30.0
+    semitones: float = 0.0
     seed: int = 0
     bfloat16: bool = False
 
@@ -50,6 +55,8 @@ class FitOptions:
             raise InvalidValueError(
                 f"epochs and batch_size must be at least 1, got {self.epochs}, {self.batch_size}"
             )
+        if not 0 <= self.semitones <= 24:
+            raise InvalidValueError(f"semitones must be in [0, 24], got {self.semitones}")
         if not self.learning_rate > 0:
             raise InvalidValueError(f"learning_rate must be positive, got {self.learning_rate}")
 
@@ -183,19 +190,39 @@ def draw(
     options: FitOptions,
     generator: torch.Generator,
 ) -> Tensor:
-    """Set each clip at a random place in an excerpt, at a random level and polarity.
+    """Set each clip at a random place in an excerpt, at a random level, polarity and speed.
 
     Returns
     -------
     Tensor, shape (clips, time)
     """
     length = round(architecture.seconds * frontend.sample_rate)
-    numbers = torch.rand(len(clips), 3, generator=generator)
+    numbers = torch.rand(len(clips), 4, generator=generator)
     gains = 10 ** (options.lowest_gain_db * numbers[:, 1] / 20) * torch.where(
         numbers[:, 2] < 0.5, -1.0, 1.0
     )
+    steps = options.semitones * (2 * numbers[:, 3] - 1)
     placed = [
-        place(clip.samples, length, share)
-        for clip, share in zip(clips, numbers[:, 0].tolist(), strict=True)
+        place(transpose(clip.samples, step), length, share)
+        for clip, share, step in zip(clips, numbers[:, 0].tolist(), steps.tolist(), strict=True)
     ]
     return torch.stack(placed) * gains[:, None]
+
+
+def transpose(samples: Tensor, semitones: float) -> Tensor:
+    """Play a sound faster (its pitch rising by ``semitones``) or slower.
+
+    Parameters
+    ----------
+    samples : Tensor, shape (time,)
+    semitones : float
+
+    Returns
+    -------
+    Tensor, shape (time / 2 ** (semitones / 12),), to rounding
+    """
+    if semitones == 0:
+        return samples
+    rate = 48000  # only the ratio of the two rates matters
+    slower = round(rate * 2 ** (-semitones / 12))
+    return resample(Waveform(samples[None], rate), slower).samples[0]

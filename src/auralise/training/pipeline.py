@@ -131,8 +131,8 @@ def _command(architecture: str, dataset: Dataset, options: FitOptions, name: str
     return (
         f"auralise train {architecture} --data {dataset.name}:FOLDER --out OUT --name {name} "
         f"--epochs {options.epochs} --batch-size {options.batch_size} "
-        f"--learning-rate {options.learning_rate:g} --seed {options.seed}"
-        + (" --bfloat16" if options.bfloat16 else "")
+        f"--learning-rate {options.learning_rate:g} --semitones {options.semitones:g} "
+        f"--seed {options.seed}" + (" --bfloat16" if options.bfloat16 else "")
     )
 
 
