@@ -51,7 +51,9 @@ def show_inline(translator: HTML5Translator, node: nodes.math) -> None:
 def show_block(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula on lines of its own."""
     formula = tex2mathml(node.astext(), as_block=True)
-    translator.body.append(formula.replace("<math ", '<math style="padding: 0.4em 0" ', 1))
+    translator.body.append(
+        formula.replace("<math ", '<math style="overflow: visible; margin: 0.5em 0" ', 1)
+    )
     raise nodes.SkipNode
 
 

@@ -1,5 +1,6 @@
 """What pip installs: every folder listed, nothing left out of the wheel, works from anywhere."""
 
+import ast
 import importlib.util
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from fnmatch import fnmatch
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,34 @@ def test_every_requirement_has_an_exact_version():
     wanted = PROJECT["project"]["dependencies"] + [r for rs in optional.values() for r in rs]
     names = {re.match(r"[A-Za-z0-9_.-]+", r)[0].lower() for r in wanted} - {"auralise"}
     assert names <= {line.partition("==")[0] for line in constraints()}
+
+
+def imported_packages(folder):
+    """Top names of what a folder's modules import from elsewhere, with a file that does."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [name.name for name in node.names]
+            else:
+                names = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for top in {name.split(".")[0] for name in names} - {"auralise"}:
+                if top not in sys.stdlib_module_names:
+                    yield top, str(path.relative_to(ROOT))
+
+
+def test_what_the_package_imports_is_a_dependency_of_its_own():
+    """A package that another one brings along today may be gone with its next version."""
+    providers = packages_distributions()
+    declared = {
+        re.match(r"[A-Za-z0-9_.-]+", r)[0].lower() for r in PROJECT["project"]["dependencies"]
+    }
+    borrowed = [
+        f"{path} imports {top}"
+        for folder in ("src/auralise", "dashboards")
+        for top, path in imported_packages(folder)
+        if not declared & {name.lower() for name in providers.get(top, [])}
+    ]
+    assert borrowed == []
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 from importlib.resources import as_file, files
 
 import auralise
-from auralise.activations import run_to
+from auralise.activations import receptive_field, run_to
 from auralise.audio.levels import apply_level
 from auralise.auralisation import Settings, prepare
+from auralise.positions import place_of
 
 # [song]
 with as_file(files("auralise.pretrained") / "vibe-ace-excerpt.ogg") as path:
@@ -35,7 +36,10 @@ print("strongest:", *units)
 result = auralise.auralise_unit(network, source, units[0], method="guided")
 inversion = result.inversion
 print(f"{inversion.unit} by {inversion.method}: {inversion.activation:.3f}")
-print(f"strongest at {frontend.seconds_of(inversion.position[-1]):.2f} s", *inversion.flags)
+field = receptive_field(network.module, features.values, "conv3")
+place = place_of(frontend, field, inversion.position, features.values.shape[1:])
+print(f"strongest where it sees {place.start:.2f} s to {place.end:.2f} s,", end=" ")
+print(f"{place.low:.0f} Hz to {place.high:.0f} Hz", *inversion.flags)
 
 # [write]
 for name, waveform in {
