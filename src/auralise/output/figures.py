@@ -180,7 +180,7 @@ def spectrogram_panel(spectrogram: Spectrogram, title: str) -> Panel:
         decibels(magnitude),
         spec.frequencies().numpy(),
         "magnitude",
-        "dB re maximum",
+        "dB re max",
         (FLOOR_DB, 0.0),
     )
 

@@ -147,10 +147,11 @@ def _time_axis(figure: Figure) -> dict[str, Any]:
 
 
 def _value_axis(panel: Panel, band: tuple[float, float]) -> dict[str, Any]:
-    axis: dict[str, Any] = {"domain": list(band), "anchor": "x", "fixedrange": True}
+    axis: dict[str, Any] = {"domain": list(band), "anchor": "x"}
     if panel.hertz is None:
         low, high = panel.limits
-        return {**axis, "range": [1.05 * low, 1.05 * high], "nticks": 3}
+        return {**axis, "range": [1.05 * low, 1.05 * high], "nticks": 3, "fixedrange": True}
+    axis = {**axis, "showline": True, "mirror": True}
     places, labels = zip(*hertz_ticks(panel), strict=True)
     ticks = {"tickvals": list(places), "ticktext": list(labels), "showgrid": False}
     if panel.even:

@@ -130,8 +130,9 @@ def _guide() -> str:
             "Noise or smearing that is in both belongs to the method, not to the unit."
         ),
         "What you see": (
-            "All panels share one time axis. In the relevance, red raised the unit's activation, "
-            "blue lowered it. The vertical line follows the sound; click a panel to move there."
+            "All panels share one time axis. The relevance is signed: red is positive, blue is "
+            "negative. The vertical line follows the sound; click a panel to move there, drag to "
+            "zoom, double-click to see all."
         ),
     }
     parts = "".join(f"<div><h3>{name}</h3><p>{text}</p></div>" for name, text in columns.items())
@@ -256,7 +257,7 @@ def _sentence(entry: ReportEntry) -> str:
     heard = scores.get("activation_auralised")
     if heard is None:
         return first
-    return f"{first} Fed its own sound, the unit reaches {number(heard)}."
+    return f"{first} Fed its own sound at the source's level, the unit reaches {number(heard)}."
 
 
 def _hint(figure: Figure) -> str:
