@@ -4,7 +4,7 @@ One clip per genre of GTZAN (its folder layout, ``genres/<genre>/<genre>.00000.w
 n_fft 1024 and hop 256 at 22,050 Hz. Every method gets the same float32 magnitudes, librosa also the
 same padding. One thread, denormal numbers flushed; each time is the best of ``--repeat`` runs.
 
-    python benchmarks/phase.py --data ../shared/data
+    python benchmarks/phase.py --data DATA
 """
 
 from __future__ import annotations
