@@ -66,29 +66,29 @@ class TwoLayer(nn.Sequential):
 
     def __init__(self):
         super().__init__()
-        self.add_module("lin1", nn.Linear(2, 2, bias=False))
+        self.add_module("lin1", nn.Linear(2, 3, bias=False))
         self.add_module("relu1", nn.ReLU())
-        self.add_module("lin2", nn.Linear(2, 2, bias=False))
-        self.lin1.weight.data = torch.tensor([[1.0, -2.0], [3.0, 1.0]])
-        self.lin2.weight.data = torch.tensor([[-1.0, 1.0], [1.0, -1.0]])
+        self.add_module("lin2", nn.Linear(3, 2, bias=False))
+        self.lin1.weight.data = torch.tensor([[1.0, -2.0], [3.0, 1.0], [0.0, 2.0]])
+        self.lin2.weight.data = torch.tensor([[1.0, 1.0, -1.0], [0.0, -1.0, 0.0]])
         self.eval()
 
 
-# x = (1, 1): lin1 gives (-1, 4), relu1 (0, 4), lin2 (4, -4).
-# Unit 0 sends 4 * (-1, 1) to relu1; lin1 has rows (1, -2) and (3, 1).
+# x = (1, 1): lin1 gives (-1, 4, 2), relu1 (0, 4, 2), lin2 (2, -4).
+# Unit 0 sends 2 * (1, 1, -1) to relu1, where the first is closed and the third negative.
 BY_HAND = {
-    "gradient": (12.0, 4.0),  # the second ReLU is open: 4 * (3, 1)
-    "deconvnet": (12.0, 4.0),  # the second signal is positive: 4 * (3, 1)
-    "guided": (12.0, 4.0),  # both
+    "gradient": (6.0, -2.0),  # 2 * (3, 1) - 2 * (0, 2): the open ones
+    "deconvnet": (8.0, -2.0),  # 2 * (1, -2) + 2 * (3, 1): the positive ones
+    "guided": (6.0, 2.0),  # 2 * (3, 1): the one that is both
 }
-# Unit 1 has -4: the gradient keeps the sign and sends -4 * (1, -1) = (-4, 4) to relu1.
+# Unit 1 has -4: the gradient keeps the sign and sends -4 * (0, -1, 0) to relu1, thus 4 * (3, 1).
 BY_HAND_NEGATIVE = {"gradient": (12.0, 4.0), "deconvnet": (0.0, 0.0), "guided": (0.0, 0.0)}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_relevance_matches_the_pencil_answer(method):
     found = invert(method, TwoLayer(), torch.ones(2), "lin2")
-    assert found.activation == 4.0
+    assert found.activation == 2.0
     assert found.position == ()
     assert_same(found.relevance, torch.tensor(BY_HAND[method]), atol=0)
 
@@ -571,7 +571,7 @@ def test_features_that_are_not_finite_are_refused(value):
 
 
 def test_features_must_be_floating():
-    with pytest.raises(InvalidValueError, match="torch.int64"):
+    with pytest.raises(InvalidValueError, match=r"torch\.int64"):
         invert("guided", pooled(2, 2, 0), torch.ones(1, 16, 16, dtype=torch.int64), "6")
 
 

@@ -109,7 +109,7 @@ def rectify(
     rectified = rule.rectified(signal, derived)
     if rectified.shape != derived.shape:
         raise without_rule(name, options)
-    return rectified
+    return rectified.to(derived.dtype)
 
 
 class BackwardRules(TorchDispatchMode):  # type: ignore[no-untyped-call]

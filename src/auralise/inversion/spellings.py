@@ -224,7 +224,7 @@ def _relu_hook(rule: Rule, active: Tensor) -> Callable[[Grads, Grads], Grads]:
         if signal is None:
             return derived
         answer = rule.relu(signal, active)
-        return tuple(None if d is None else answer for d in derived)
+        return tuple(None if d is None else answer.to(d.dtype) for d in derived)
 
     return hook
 
