@@ -95,8 +95,14 @@ def measure(
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("AURALISE_DATA", "../shared/data")
-    parser.add_argument("--data", type=Path, default=Path(default), help="folder with gtzan_mini")
+    default = os.environ.get("AURALISE_DATA")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=default,
+        required=default is None,
+        help="folder that holds gtzan_mini/genres; AURALISE_DATA if that is set",
+    )
     parser.add_argument("--number", type=int, default=0, help="which clip of each genre")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each clip")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each method")
