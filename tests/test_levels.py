@@ -96,22 +96,29 @@ def test_a_silent_source_gives_no_rms_to_follow():
         (1e-37, torch.float32),
         (3e38, torch.float32),
         (1e-300, torch.float64),
-        (5e-324, torch.float64),
         (1e308, torch.float64),
     ],
 )
 @pytest.mark.parametrize("source", [0.5, 1e-300, 1e300])
 def test_extreme_levels_stay_finite_and_unclipped(policy, amplitude, dtype, source):
-    denormals = torch.set_flush_denormal(False)
-    try:
-        result = apply_level(sound(amplitude, -amplitude / 2, dtype=dtype), sound(source), policy)
-    finally:
-        torch.set_flush_denormal(True)
-    assert denormals
+    result = apply_level(sound(amplitude, -amplitude / 2, dtype=dtype), sound(source), policy)
     assert result.waveform.samples.dtype == dtype
     assert result.waveform.samples.isfinite().all()
     assert result.waveform.samples.abs().max() <= 1
     json.dumps([result.gain_db, result.peak_db, result.rms_db], allow_nan=False)
+
+
+def test_the_smallest_double_can_be_brought_to_full_scale():
+    torch.set_flush_denormal(False)
+    try:
+        # By its bits: written as a number it would be flushed to zero while this file is compiled.
+        smallest = Waveform(torch.tensor([[1, 0]]).view(torch.float64), 8000)
+        result = apply_level(smallest, SILENCE, "peak")
+    finally:
+        torch.set_flush_denormal(True)
+    assert result.gain_db == pytest.approx(-1 + 1074 * 20 * math.log10(2), rel=0, abs=1e-9)
+    samples = result.waveform.samples[0]
+    assert samples.tolist() == pytest.approx([CEILING, 0.0], rel=0, abs=1e-15)
 
 
 @pytest.mark.parametrize("policy", LEVELS)

@@ -10,7 +10,26 @@ import torch
 from auralise import units
 from auralise.errors import InvalidValueError, UnknownNameError
 
-HZ = torch.tensor([0.0, 1e-3, 20, 100, 440, 999.999, 1000, 1000.001, 4000, 8000, 22050, 96000])
+HZ = torch.tensor(
+    [
+        0.0,
+        1e-3,
+        20,
+        100,
+        150,
+        200,
+        440,
+        999.999,
+        1000,
+        1000.001,
+        4000,
+        6543,
+        6544,
+        8000,
+        22050,
+        96000,
+    ]
+)
 HZ = HZ.double()
 
 

@@ -73,7 +73,7 @@ def read_audio(
 
     WAV, AIFF, FLAC, OGG Vorbis, OGG Opus and MP3 of any rate, number of channels and sample format.
     WAV, AIFF, FLAC and MP3 are decoded from ``start`` on. OGG is decoded from the beginning of the
-    file to the end of the stretch, since libsndfile does not find places in Vorbis exactly.
+    file to the end of the stretch, since libsndfile misses places near the end of Vorbis files.
 
     Parameters
     ----------
