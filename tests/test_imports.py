@@ -25,6 +25,8 @@ ORDER = (
     "activations",
     "inversion",
     "positions",
+    "settings",
+    "settings",
     "auralisation",
     "filters",
     "audit",

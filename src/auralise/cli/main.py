@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
-from click.exceptions import Abort, ClickException, Exit
+from typer.exceptions import Abort, Exit, TyperException
 
 from auralise import __version__
 from auralise.cli import demo, layer, layers, methods, models, predict, train, unit
@@ -64,8 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = app(
             args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False
         )
-    except ClickException as error:
-        error.show()
+    except TyperException as error:
+        message = error.format_message().rstrip(".")
+        if message:  # empty where the help has been printed in its place
+            typer.echo(f"auralise: {message}; see auralise --help", err=True)
         sys.exit(error.exit_code)
     except (Abort, KeyboardInterrupt):
         typer.echo("auralise: interrupted", err=True)
