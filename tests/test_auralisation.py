@@ -7,7 +7,6 @@ from torch import nn
 from auralise.activations import Unit
 from auralise.audio import Waveform
 from auralise.auralisation import (
-    Settings,
     auralise_layer,
     auralise_unit,
     prepare,
@@ -19,6 +18,7 @@ from auralise.inversion import INVERTERS
 from auralise.models import tiny_network, wrap
 from auralise.models.tiny import ONSET, RELEASE, SUSTAIN
 from auralise.phase import PHASE_METHODS
+from auralise.settings import Settings
 from auralise.spectral import StftSpec
 
 TINY = tiny_network()

@@ -15,7 +15,7 @@ from torch import nn
 
 from auralise.activations.layers import Unit
 from auralise.audio.waveform import Waveform
-from auralise.auralisation import Settings, auralise_layer, auralise_unit
+from auralise.auralisation import auralise_layer, auralise_unit
 from auralise.errors import AudioFileError, InvalidValueError, OutputError, UnknownNameError
 from auralise.frontends import RawFrontend
 from auralise.models.base import wrap
@@ -31,6 +31,7 @@ from auralise.output.manifest import (
     to_json,
     unit_of,
 )
+from auralise.settings import Settings
 
 FILES = {
     "arrays.npz",

@@ -144,7 +144,7 @@ def test_layer_writes_a_folder_per_unit(run, song, tmp_path):
     assert status == 0
     assert len([line for line in out.splitlines() if line.startswith("conv4:")]) == 2
     assert len(list((tmp_path / "units").glob("conv4-*"))) == 2
-    assert "inverting conv4" in err
+    assert "inverting conv4: 2 of 2, conv4:" in err
 
 
 @pytest.mark.slow

@@ -123,3 +123,25 @@ def test_another_rate_is_refused():
 def test_a_spectrum_of_another_size_is_refused():
     with pytest.raises(ShapeError, match="must have 257 bins for n_fft 512, got 129"):
         istft(torch.zeros(1, 129, 5, dtype=torch.complex64), SPEC, 600)
+
+
+@pytest.mark.parametrize("n_samples", [4000, 4095, 4096, 4100, 4223, 4224, 4300, 4351])
+@pytest.mark.parametrize(("n_fft", "hop"), [(512, 256), (512, 200), (512, 128), (4096, 2048)])
+def test_wide_hops_restore_all_that_is_covered_and_never_click(n_samples, n_fft, hop):
+    """Dividing by the foot of the last window would magnify rounding by more than a thousand."""
+    spec = StftSpec(8000, n_fft, hop)
+    sound = noise(n_samples).float()[None]
+    end = spec.sound_end(n_samples)
+    again = istft_samples(stft_samples(sound, spec), spec, n_samples)
+    torch.testing.assert_close(again[:, :end], sound[:, :end], rtol=0, atol=1e-5)
+    assert again[:, end:].abs().max() <= sound.abs().max() if end < n_samples else True
+    inconsistent = stft_samples(sound, spec) * 1j
+    assert istft_samples(inconsistent, spec, n_samples).abs().max() < 20 * sound.abs().max()
+
+
+def test_lengths_that_are_multiples_of_the_hop_are_restored_whole():
+    for hop in (64, 128, 200, 256):
+        spec = StftSpec(8000, 512, hop)
+        assert spec.sound_end(hop * 20) == hop * 20
+    assert StftSpec(8000, 512, 256).sound_end(256 * 20 + 255) < 256 * 20 + 255
+    assert StftSpec(8000, 512, 128).sound_end(128 * 20 + 127) == 128 * 20 + 127

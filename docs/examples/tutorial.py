@@ -5,8 +5,9 @@ from importlib.resources import as_file, files
 import auralise
 from auralise.activations import receptive_field, run_to
 from auralise.audio.levels import apply_level
-from auralise.auralisation import Settings, prepare
+from auralise.auralisation import prepare
 from auralise.positions import place_of
+from auralise.settings import Settings
 
 # [song]
 with as_file(files("auralise.pretrained") / "vibe-ace-excerpt.ogg") as path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -14,14 +14,15 @@ from auralise.activations.recorder import run_to
 from auralise.audio.levels import apply_level
 from auralise.audio.resampling import pad_to, resample
 from auralise.audio.waveform import Waveform
-from auralise.errors import AuraliseError, InvalidValueError, ShapeError
+from auralise.errors import AuraliseError, ShapeError
 from auralise.frontends.base import Features, Frontend
 from auralise.frontends.sonification import SONIFICATIONS, Part, unity
 from auralise.frontends.spectrogram import SpectrogramFrontend
-from auralise.inversion import INVERTERS, Inversion, InversionOptions, invert_layer
+from auralise.inversion import Inversion, invert_layer
 from auralise.models.base import MusicNetwork
-from auralise.phase import DEFAULT_PHASE, PhaseMethod, phase_method
-from auralise.positions import At, position_of
+from auralise.phase import PhaseMethod, phase_method
+from auralise.positions import position_of
+from auralise.settings import DEFAULTS, Settings
 from auralise.spectral.convergence import convergence_of
 from auralise.spectral.spectrogram import Spectrogram
 
@@ -76,70 +77,6 @@ class Auralisation:
         return html(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything one may choose on the way from a unit to its sound.
-
-    Attributes
-    ----------
-    method : str
-        Name in `INVERTERS`.
-    at : "peak", "whole", float or (float, float)
-        Where on the unit's map: its strongest place; everywhere; the strongest at a time in
-        seconds; or at a time in seconds and a frequency in Hz.
-    sonification : str or None
-        "mask" or "magnitude"; None is "mask" for spectrograms and "waveform" for raw audio, where
-        there is no other.
-    part : {"positive", "negative", "absolute"} or None
-        Of the signed map; None is "positive". Raw audio takes none.
-    phase : str or None
-        Name in `PHASE_METHODS`; None is "source" for a mask, and phase-gradient heap integration
-        followed by fast Griffin-Lim for a magnitude. Raw audio takes none.
-    iterations, seed : int or None
-        Of the phase method, if it has them.
-    options : InversionOptions
-        What the inversion does where its method leaves a choice.
-    """
-
-    method: str = "guided"
-    at: At = "peak"
-    sonification: str | None = None
-    part: Part | None = None
-    phase: str | None = None
-    iterations: int | None = None
-    seed: int | None = None
-    options: InversionOptions = InversionOptions()
-
-    def resolved(self, frontend: Frontend) -> Settings:
-        """Return the settings with every None that has a default replaced by it.
-
-        Raises
-        ------
-        InvalidValueError
-            If something is asked for that has no meaning for the frontend.
-        UnknownNameError
-            If a name is unknown.
-        """
-        INVERTERS[self.method]
-        if not isinstance(frontend, SpectrogramFrontend):
-            for name in ("part", "phase", "iterations", "seed"):
-                if getattr(self, name) is not None:
-                    raise InvalidValueError(
-                        f"{name} has no meaning for a raw-audio network: its map is a waveform"
-                    )
-            if self.sonification not in (None, "waveform"):
-                raise InvalidValueError(
-                    f"sonification {self.sonification!r} needs a spectrogram network; the map of "
-                    "a raw-audio network is a waveform already"
-                )
-            return replace(self, sonification="waveform")
-        sonification = self.sonification or "mask"
-        SONIFICATIONS[sonification]
-        phase = self.phase or ("source" if sonification == "mask" else DEFAULT_PHASE)
-        phase_method(phase, n_iter=self.iterations, seed=self.seed)
-        return replace(self, sonification=sonification, part=self.part or "positive", phase=phase)
-
-
 def prepare(network: MusicNetwork, waveform: Waveform) -> tuple[Waveform, tuple[str, ...]]:
     """Bring a sound to what a network takes: one channel, its rate, its length at least.
 
@@ -152,7 +89,8 @@ def prepare(network: MusicNetwork, waveform: Waveform) -> tuple[Waveform, tuple[
     Returns
     -------
     waveform : Waveform
-        One channel at the network's rate; padded with silence if shorter than its input.
+        One channel at the network's rate; padded with silence if shorter than its input, or up to
+        the next frame where the last one would not restore the end.
     notes : tuple of str
         What was done, in words; empty if nothing but resampling and mixing.
     """
@@ -160,12 +98,22 @@ def prepare(network: MusicNetwork, waveform: Waveform) -> tuple[Waveform, tuple[
     mono = resample(waveform.mono(), rate)
     wanted = round((network.card.seconds or 0) * rate)
     if mono.n_samples >= wanted:
-        return mono, ()
+        return _restorable(network.card.frontend, mono), ()
     note = (
         f"the excerpt has {mono.duration:.2f} s and the network takes {wanted / rate:.2f} s; "
         "it was padded with silence at the end"
     )
     return pad_to(mono, wanted), (note,)
+
+
+def _restorable(frontend: Frontend, waveform: Waveform) -> Waveform:
+    """Add silence up to the next frame where the frames there are would not restore the end."""
+    if not isinstance(frontend, SpectrogramFrontend):
+        return waveform
+    spec, length = frontend.spec, waveform.n_samples
+    if spec.sound_end(length) == length:
+        return waveform
+    return pad_to(waveform, -(-length // spec.hop) * spec.hop)
 
 
 def auralise_unit(
@@ -225,7 +173,7 @@ def auralise_layer(
     layer: str,
     channels: Sequence[int] | None = None,
     *,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULTS,
 ) -> Iterator[Auralisation]:
     """Let units of one layer be heard, one after the other, from a single forward pass.
 
@@ -318,7 +266,7 @@ def strongest_units(
         With their strongest value, the strongest unit first; of equals, the lower channel.
     """
     sound, _ = prepare(network, source)
-    way = _Way(network, network.card.frontend.analyse(sound), layer, Settings())
+    way = _Way(network, network.card.frontend.analyse(sound), layer, DEFAULTS)
     peaks = way.answer(way.features).flatten(1).amax(1).tolist()
     order = sorted(range(len(peaks)), key=lambda channel: (-peaks[channel], channel))
     return [(Unit(layer, channel), peaks[channel]) for channel in order[:count]]

@@ -38,9 +38,15 @@ def note(text: str) -> None:
     typer.echo(f"auralise: {text}", err=True)
 
 
+def _log_tenths(stage: str, done: int, total: int, text: str = "") -> None:
+    """Write a line when another tenth of a stage is done."""
+    if done * 10 // total != (done - 1) * 10 // total:
+        note(f"{stage}: {done} of {total}{', ' if text else ''}{text}")
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[..., None]]:
-    """Show stages of long work on stderr, with the time left.
+    """Show stages of long work on stderr, with the time left; in a log file, a line per tenth.
 
     Yields
     ------
@@ -65,7 +71,11 @@ def progress_bar() -> Iterator[Callable[..., None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _log_tenths
+        return
+    with Progress(*columns, console=console) as progress:
         tasks: dict[str, Any] = {}
 
         def bar(stage: str, done: int, total: int, text: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from auralise.auralisation import Settings
+    from auralise.settings import Settings
 
 Model = Annotated[str, typer.Option(help="Name of a network, or a folder of one.")]
 Method = Annotated[str, typer.Option(help="Inversion: see 'auralise methods'.")]
@@ -52,10 +52,10 @@ def make_settings(
     InvalidValueError
         If a word is not one of those that an option takes.
     """
-    from auralise.auralisation import Settings
     from auralise.errors import InvalidValueError
     from auralise.inversion import InversionOptions
     from auralise.positions import parse_at
+    from auralise.settings import Settings
 
     for name, value, known in (
         ("--activations", activations, ("raise", "gradient", "rectify")),

@@ -13,9 +13,9 @@ from auralise.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from auralise.audio.waveform import Waveform
-    from auralise.auralisation import Settings
     from auralise.models.base import MusicNetwork
     from auralise.output.manifest import Song
+    from auralise.settings import Settings
 
 DEMO = "demo"
 _EXCERPT = "vibe-ace-excerpt.ogg"

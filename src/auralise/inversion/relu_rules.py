@@ -38,8 +38,8 @@ class Rule:
     Attributes
     ----------
     relu : callable
-        From the signal that arrives and a mask of where the ReLU's input was above 0 to the
-        signal that goes on.
+        From the signal that arrives and the ReLU's input (or output: only where it is above 0
+        matters) to the signal that goes on.
     rectified : callable
         For other functions under ``activations="rectify"``: from the signal that arrives and its
         product with the function's derivative.
@@ -55,13 +55,13 @@ RULES: Registry[Rule | None] = Registry("inversion method")
 RULES.register("gradient")(None)
 RULES.register("deconvnet")(
     Rule(
-        relu=lambda signal, _active: signal.clamp(min=0),
+        relu=lambda signal, _values: signal.clamp(min=0),
         rectified=lambda signal, _derived: signal.clamp(min=0),
     )
 )
 RULES.register("guided")(
     Rule(
-        relu=lambda signal, active: torch.where(active, signal.clamp(min=0), 0),
+        relu=lambda signal, values: aten.threshold_backward(signal, values, 0).clamp_(min=0),
         rectified=lambda _signal, derived: derived.clamp(min=0),
     )
 )
@@ -152,7 +152,7 @@ class BackwardRules(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.rule is None:
             return func(*args, **kwargs)
         if operator is aten.threshold_backward and args[2] == 0:
-            return self.rule.relu(args[0], args[1] > 0)
+            return self.rule.relu(args[0], args[1])
         name = _threshold(args) if operator is aten.threshold_backward else POINTWISE.get(operator)
         if name is None:
             return func(*args, **kwargs)

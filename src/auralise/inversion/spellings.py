@@ -118,7 +118,7 @@ def depends_on_data(nodes: Iterable[Node]) -> bool:
         The recorded graph, with constants (parameters) not recorded.
     """
     return any(
-        (operation(node) not in _CONSTANT and _relu_mask(node) is None)
+        (operation(node) not in _CONSTANT and _relu_input(node) is None)
         or (operation(node) in _PRODUCTS and len(_inputs(node)) > 1)
         or saved(node, "training") is True  # statistics of the example itself
         for node in nodes
@@ -149,9 +149,9 @@ def apply_rule(nodes: Iterable[Node], rule: Rule, options: InversionOptions) -> 
     """
     passed = set()
     for node in nodes:
-        active = _relu_mask(node)
-        if active is not None:
-            node.register_hook(_relu_hook(rule, active))
+        values = _relu_input(node)
+        if values is not None:
+            node.register_hook(_relu_hook(rule, values))
             continue
         name = _without_rule(node)
         if name is None:
@@ -170,8 +170,8 @@ def _inputs(node: Node) -> list[int]:
     return [i for i, (behind, _) in enumerate(node.next_functions) if behind is not None]
 
 
-def _relu_mask(node: Node) -> Tensor | None:
-    """Return where a ReLU in disguise was open; None for anything else."""
+def _relu_input(node: Node) -> Tensor | None:
+    """Return the input of a ReLU in disguise; None for anything else."""
     name = operation(node)
     if name in {"Clamp", "ClampMin"}:
         values, bound = saved(node, "self"), saved(node, "min")
@@ -182,7 +182,10 @@ def _relu_mask(node: Node) -> Tensor | None:
         one_sided = True
     else:
         return None
-    return values > 0 if one_sided and isinstance(values, Tensor) and _is_zero(bound) else None
+    if not one_sided or not isinstance(values, Tensor) or not _is_zero(bound):
+        return None
+    grows = isinstance(bound, Tensor) and (values + bound).shape != values.shape
+    return None if grows else values.detach()
 
 
 def _is_zero(bound: object) -> bool:
@@ -216,14 +219,14 @@ def _is_masked(node: Node) -> bool:
     return bool(kept.any()) and not kept.all() and bool((kept | (constant == 0)).all())
 
 
-def _relu_hook(rule: Rule, active: Tensor) -> Callable[[Grads, Grads], Grads]:
+def _relu_hook(rule: Rule, values: Tensor) -> Callable[[Grads, Grads], Grads]:
     """Return a hook that puts a rule's answer in place of a derivative."""
 
     def hook(derived: Grads, arrived: Grads) -> Grads:
         signal = arrived[0]
         if signal is None:
             return derived
-        answer = rule.relu(signal, active)
+        answer = rule.relu(signal, values.to(signal.dtype))
         return tuple(None if d is None else answer.to(d.dtype) for d in derived)
 
     return hook

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from auralise.activations.layers import Unit
 from auralise.activations.receptive_field import ReceptiveField, receptive_field
 from auralise.audio.files import encode_wav
-from auralise.auralisation import Auralisation, Settings
+from auralise.auralisation import Auralisation
 from auralise.errors import InvalidValueError
 from auralise.models.base import MusicNetwork
 from auralise.output.figures import display_spec, unit_figure
@@ -26,6 +26,7 @@ from auralise.output.png import encode_png
 from auralise.output.report import ReportEntry, report
 from auralise.output.sounds import level_sounds
 from auralise.positions import Place, place_of
+from auralise.settings import Settings
 from auralise.spectral.spectrogram import analyse
 
 REPORT = "report.html"

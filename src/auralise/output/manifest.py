@@ -19,7 +19,7 @@ from typing import Any
 from auralise import __version__
 from auralise.activations.layers import Unit
 from auralise.audio.levels import Levelled
-from auralise.auralisation import Auralisation, Settings
+from auralise.auralisation import Auralisation
 from auralise.errors import AudioFileError, InvalidValueError
 from auralise.inversion import InversionOptions
 from auralise.models.base import ModelCard
@@ -27,6 +27,7 @@ from auralise.models.weights import sha256_of
 from auralise.output.folders import MANIFEST, SCHEMA
 from auralise.output.sounds import Sounds
 from auralise.positions import Place
+from auralise.settings import Settings
 
 SCHEMA_VERSION = 1
 

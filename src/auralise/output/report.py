@@ -17,6 +17,10 @@ from auralise.output.sounds import Sounds
 from auralise.output.words import decibels, explain, number
 
 
+PRELOADED = 20
+"""Units whose players are ready at once; browsers refuse to prepare more than about 75 sounds."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportEntry:
     """One unit in a report.
@@ -206,12 +210,17 @@ def _references(entry: ReportEntry) -> str:
 def _unit(index: int, entry: ReportEntry, *, shared: bool) -> str:
     name = escape(entry.name)
     sounds = entry.sounds
-    parts = [_player(f"auralised-{index}", "Auralised sound", f"What {entry.name} responds to.",
-                     sounds.auralised, shared=shared, main=True)]  # fmt: skip
+    note = f"What {entry.name} responds to."
+    eager = index < PRELOADED
+    parts = [
+        _player(
+            f"auralised-{index}", "Auralised sound", note, sounds.auralised, eager, shared=shared
+        )
+    ]
     if not shared:
         parts += [
-            _player(f"source-{index}", *_SOURCE, sounds.source),
-            _player(f"round-trip-{index}", *_ROUND_TRIP, sounds.round_trip),
+            _player(f"source-{index}", *_SOURCE, sounds.source, eager),
+            _player(f"round-trip-{index}", *_ROUND_TRIP, sounds.round_trip, eager),
         ]
     return (
         f'<section id="unit-{index}" aria-labelledby="name-{index}">'
@@ -225,7 +234,7 @@ def _unit(index: int, entry: ReportEntry, *, shared: bool) -> str:
 
 
 def _player(
-    name: str, label: str, note: str, sound: Levelled, *, shared: bool = False, main: bool = False
+    name: str, label: str, note: str, sound: Levelled, eager: bool = True, *, shared: bool = False
 ) -> str:
     buttons = (
         '<div class="compare" role="group" aria-label="Compare">'
@@ -233,10 +242,12 @@ def _player(
         '<button type="button" data-play="round-trip" aria-pressed="false">Round trip</button>'
         f'<button type="button" data-play="{name}" aria-pressed="false">Auralised</button></div>'
     )
+    main = " main" if name.startswith("auralised") else ""
+    preload = "metadata" if eager else "none"
     return (
-        f'<div class="player{" main" if main else ""}"><h3 id="label-{name}">{escape(label)}</h3>'
+        f'<div class="player{main}"><h3 id="label-{name}">{escape(label)}</h3>'
         f'<p id="note-{name}">{escape(note)}</p>'
-        f'<audio id="{name}" controls preload="metadata" aria-labelledby="label-{name}" '
+        f'<audio id="{name}" controls preload="{preload}" aria-labelledby="label-{name}" '
         f'aria-describedby="note-{name}" src="{audio_uri(sound.waveform)}"></audio>'
         f"{buttons if shared else ''}</div>"
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from auralise.audio.waveform import Waveform
 from auralise.errors import InvalidValueError, ShapeError
+
+_LEAST_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,17 @@ class StftSpec:
         """Return the number of frames that ``n_samples`` samples give."""
         return 1 + n_samples // self.hop
 
+    def sound_end(self, n_samples: int) -> int:
+        """Return how many of ``n_samples`` samples can be restored from their frames.
+
+        All of them, unless the hop is wide and the signal ends so far behind the centre of the
+        last frame that only the foot of its window, less than a tenth of its weight, covers the
+        end: dividing by that would turn rounding errors into clicks. Lengths that are a multiple of
+        the hop are always restored whole.
+        """
+        behind = n_samples % self.hop
+        return n_samples - behind + _restorable(self.n_fft, self.hop, behind)
+
     def window(self, like: Tensor) -> Tensor:
         """Return the periodic Hann window, shape (n_fft,), of the dtype and device of ``like``."""
         dtype = like.real.dtype if like.is_complex() else like.dtype
@@ -57,6 +71,17 @@ class StftSpec:
     def frequencies(self) -> Tensor:
         """Return the centre of each bin in Hz, shape (bins,), float64."""
         return torch.arange(self.bins, dtype=torch.float64) * self.sample_rate / self.n_fft
+
+
+@lru_cache(maxsize=256)
+def _restorable(n_fft: int, hop: int, behind: int) -> int:
+    """Return how many of the ``behind`` samples behind the last frame's centre can be restored."""
+    window = torch.hann_window(n_fft, periodic=True, dtype=torch.float64).square()
+    usual = float(window.sum()) / hop
+    for distance in range(behind):
+        if float(window[n_fft // 2 + distance :: hop].sum()) < _LEAST_WEIGHT * usual:
+            return distance
+    return behind
 
 
 def stft_samples(samples: Tensor, spec: StftSpec) -> Tensor:
@@ -111,6 +136,7 @@ def istft_samples(spectrum: Tensor, spec: StftSpec, n_samples: int) -> Tensor:
     Returns
     -------
     Tensor, shape (..., n_samples)
+        Exact up to ``spec.sound_end(n_samples)``; what lies behind is faded out.
 
     References
     ----------
@@ -121,15 +147,24 @@ def istft_samples(spectrum: Tensor, spec: StftSpec, n_samples: int) -> Tensor:
         raise ShapeError(
             f"spectrum must have {spec.bins} bins for n_fft {spec.n_fft}, got {spectrum.shape[-2]}"
         )
-    samples = torch.istft(
-        spectrum.reshape(-1, *spectrum.shape[-2:]),
+    bare = spectrum.reshape(-1, *spectrum.shape[-2:])
+    sound_end = spec.sound_end(n_samples)
+    samples = _overlap_add(bare, spec, sound_end)
+    if sound_end < n_samples:
+        faded = _overlap_add(torch.nn.functional.pad(bare, (0, 1)), spec, n_samples)
+        samples = torch.cat([samples, faded[:, sound_end:]], 1)
+    return samples.reshape(*spectrum.shape[:-2], n_samples)
+
+
+def _overlap_add(spectrum: Tensor, spec: StftSpec, n_samples: int) -> Tensor:
+    return torch.istft(
+        spectrum,
         spec.n_fft,
         spec.hop,
         window=spec.window(spectrum),
         center=True,
         length=n_samples,
     )
-    return samples.reshape(*spectrum.shape[:-2], n_samples)
 
 
 def stft(waveform: Waveform, spec: StftSpec) -> Tensor:

@@ -1,0 +1,67 @@
+"""A network's card: what a person should read before using it, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def card_text(name: str, entry: Mapping[str, Any]) -> str:
+    """Write the card of a manifest's entry.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    entry : mapping
+        From `auralise.models.read_manifest`.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    scores, frontend = entry["scores"], entry["frontend"]
+    low, high = scores["accuracy_interval"]
+    seen = (
+        f"raw audio at {frontend['sample_rate']} Hz"
+        if frontend["kind"] == "raw"
+        else f"spectrogram at {frontend['spec']['sample_rate']} Hz, n_fft "
+        f"{frontend['spec']['n_fft']}, hop {frontend['spec']['hop']}, "
+        f"{frontend['compression']['kind']} compression ({frontend['compression']['amount']:g})"
+    )
+    return f"""# {name}
+
+| | |
+|---|---|
+| architecture | {entry["architecture"]} ({entry["source"]}) |
+| input | {entry["seconds"]:g} s, {seen} |
+| answers | {", ".join(entry["labels"])} |
+| trained on | {entry["trained_on"]} |
+| licence of the weights | {entry["licence"]} |
+| weights | `{entry["weights"]}`, sha256 `{entry["sha256"]}` |
+| made by | `{entry["command"]}` |
+
+## Scores
+
+Accuracy {scores["accuracy"]:.3f} on {scores["test_clips"]} held-out clips in
+{scores["test_groups"]} groups; 95 % bootstrap interval over groups {low:.3f} to {high:.3f}.
+Always answering the most frequent label gives {scores["majority_floor"]:.3f}.
+Trained on {scores["train_clips"]} clips; the epoch was chosen on {scores["valid_clips"]} others.
+
+| label | right | of |
+|---|---|---|
+{_rows(entry)}
+
+## What the split guarantees, and what it does not
+
+{entry["guarantee"]}
+"""
+
+
+def _rows(entry: Mapping[str, Any]) -> str:
+    confusion = entry["scores"]["confusion"]
+    return "\n".join(
+        f"| {label} | {row[i]} | {sum(row)} |"
+        for i, (label, row) in enumerate(zip(entry["labels"], confusion, strict=True))
+    )
