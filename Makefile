@@ -15,7 +15,7 @@ help:
 	@echo "make test    run every test; TESTS='-m \"not slow\"' leaves the long ones out"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build docs/_build/html/index.html; warnings are errors"
-	@echo "make bench   measure against librosa"
+	@echo "make bench   measure on real audio in the folder AURALISE_DATA, against librosa too"
 	@echo "make clean   remove what the other targets made, .venv too"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -46,6 +46,9 @@ docs: $(STAMP)
 	@echo "docs/_build/html/index.html"
 
 bench: $(STAMP)
+	@test -n "$$AURALISE_DATA" || { \
+	  echo "The measurements need real audio: AURALISE_DATA=FOLDER make bench" >&2; \
+	  echo "FOLDER holds gtzan_mini/genres and open, as described in docs/phase.md." >&2; exit 1; }
 	@for script in benchmarks/*.py; do $(BIN)/python "$$script" || exit 1; done
 
 clean:
