@@ -12,6 +12,7 @@ import torch
 
 from auralise.audio.waveform import Waveform
 from auralise.errors import InvalidValueError
+from auralise.output import report as report_module
 from auralise.output.figures import unit_figure
 from auralise.output.interactive import plotly_script
 from auralise.output.notebook import html
@@ -102,6 +103,12 @@ def test_units_with_other_round_trips_keep_their_own(entry, hand_made):
     changed = replace(other, round_trip=Waveform(0.5 * other.round_trip.samples, 8000))
     second = ReportEntry(changed, unit_figure(changed), level_sounds(changed))
     assert len(Page(written([entry(), second])).all("audio")) == 6
+
+
+def test_players_beyond_what_browsers_prepare_wait_until_they_are_played(entry, monkeypatch):
+    monkeypatch.setattr(report_module, "PRELOADED", 1)
+    players = Page(written([entry(channel=1), entry(channel=2)])).all("audio")
+    assert [p["preload"] for p in players] == ["metadata", "metadata", "metadata", "none"]
 
 
 def test_every_player_has_a_name_for_screen_readers(entry):

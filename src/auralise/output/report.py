@@ -16,7 +16,6 @@ from auralise.output.page import audio_uri, figure_holder, page
 from auralise.output.sounds import Sounds
 from auralise.output.words import decibels, explain, number
 
-
 PRELOADED = 20
 """Units whose players are ready at once; browsers refuse to prepare more than about 75 sounds."""
 
