@@ -190,6 +190,7 @@ def test_flags_are_explained(entry):
     assert FLAGS["input-independent"] in text
     assert "a new one" in text
     assert explain("a new one") == ""
+    assert explain("no rule for GELU: gradient") == FLAGS["no rule for"]
 
 
 def test_numbers_stand_in_the_table_with_their_units(entry):

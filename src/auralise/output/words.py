@@ -15,17 +15,17 @@ FLAGS: Mapping[str, str] = {
         "No max-pooling lies between this unit and the input, so this method draws the same "
         "pattern for every sound: it shows the network's weights, not this recording."
     ),
-    "padded": (
-        "The sound was shorter than the network's input and was filled up with silence; "
-        "what the unit does near the end may be about that silence."
+    "no rule for": (
+        "The method says nothing about this activation function. Its derivative was used, as "
+        "asked; the map is no longer exactly what the method's paper describes."
     ),
 }
-"""What a flag means, by the part of it before a colon."""
+"""What a flag means, by what it begins with."""
 
 
 def explain(flag: str) -> str:
     """Return what a flag means in a sentence or two; empty for a flag that says all itself."""
-    return FLAGS.get(flag.split(":")[0].strip(), "")
+    return next((text for start, text in FLAGS.items() if flag.startswith(start)), "")
 
 
 def decibels(value: float | None) -> str:
