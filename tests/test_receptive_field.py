@@ -81,12 +81,27 @@ def test_chains_along_one_axis_equal_the_closed_form(chain, length):
     assert_field(field_of(modules, (1, length)), *by_hand(windows))
 
 
-@pytest.mark.parametrize("length", [34, 40, 60])
+@pytest.mark.parametrize("length", [16, 19, 26])
+def test_dilated_windows_that_begin_in_the_padding_are_not_taken_for_shorter_ones(length):
+    modules, windows = CHAINS_1D["dilated"]
+    assert_field(field_of(modules, (1, length)), *by_hand(windows))
+
+
+@pytest.mark.parametrize("length", [81, 90, 300])
 def test_an_input_that_cuts_all_fields_off_is_made_longer(length):
-    """Field of 33, padded by 16 on both sides: at 34 samples no position sees all of it."""
-    modules = [nn.Conv1d(1, 2, 33, padding=16), nn.ReLU()]
-    assert_field(field_of(modules, (1, length)), (33,), (1,), (-16,))
-    assert_field(field_of(modules, (1, 20)), (33,), (1,), (-16,))
+    """Field of 101, padded by 10: at 90 samples the last of ten positions begins at -1."""
+    modules = [nn.Conv1d(1, 2, 101, padding=10), nn.ReLU()]
+    assert_field(field_of(modules, (1, length)), (101,), (1,), (-10,))
+
+
+@pytest.mark.parametrize("normalise", [nn.Softmax(1), nn.InstanceNorm1d(2, affine=True)])
+def test_normalisation_over_channels_or_time_sends_supports_back(normalise):
+    """A constant signal would vanish in it."""
+    field = field_of([nn.Conv1d(1, 2, 3), normalise], (1, 20))
+    if isinstance(normalise, nn.Softmax):
+        assert_field(field, (3,), (1,), (0,))
+    else:
+        assert_field(field, (20,), (0,), (0,))
 
 
 def blocks(channels, count, last=()):

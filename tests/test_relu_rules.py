@@ -83,6 +83,13 @@ def test_relus_in_disguise_follow_the_rule_at_zero_too(method, relu):
     assert_same(invert(method, Around(relu), CASES).relevance, 8 * torch.tensor(EXPECTED[method]))
 
 
+def test_a_zero_of_another_dtype_does_not_matter():
+    network = Around(lambda x: torch.maximum(x, torch.zeros(4)).float()).float()
+    for method in ("deconvnet", "guided"):
+        found = invert(method, network, CASES.float())
+        assert_same(found.relevance, 8 * torch.tensor(EXPECTED[method], dtype=torch.float32))
+
+
 NAMED = [
     ("LeakyReLU", nn.LeakyReLU()),
     ("ReLU6", nn.ReLU6()),
