@@ -5,6 +5,8 @@ size = 1 + sum (k_i - 1) S_i, stride = prod s_i, start = - sum p_i S_i, with S_i
 the strides before window i.
 """
 
+import random
+
 import pytest
 import torch
 from torch import nn
@@ -79,6 +81,34 @@ def by_hand(windows):
 def test_chains_along_one_axis_equal_the_closed_form(chain, length):
     modules, windows = CHAINS_1D[chain]
     assert_field(field_of(modules, (1, length)), *by_hand(windows))
+
+
+def random_chain(generator):
+    """Any mixture of strides, holes and padding; windows may leave tails of the input unseen."""
+    modules, windows = [], []
+    for _ in range(generator.randint(1, 4)):
+        kernel, stride = generator.randint(1, 5), generator.randint(1, 3)
+        dilation, ceil_mode = generator.randint(1, 4), generator.random() < 0.3
+        kind = generator.choice(["convolution", "convolution", "max", "average"])
+        if kind == "convolution":
+            reach = dilation * (kernel - 1) + 1
+            padding = generator.randint(0, reach - 1)
+            modules.append(nn.Conv1d(1, 1, kernel, stride, padding, dilation))
+        elif kind == "max":
+            reach, padding = 2 * (kernel - 1) + 1, generator.randint(0, kernel // 2)
+            modules.append(nn.MaxPool1d(kernel, stride, padding, 2, ceil_mode=ceil_mode))
+        else:
+            reach, padding = kernel, generator.randint(0, kernel // 2)
+            modules.append(nn.AvgPool1d(kernel, stride, padding, ceil_mode=ceil_mode))
+        windows.append((reach, stride, padding))
+    return modules, windows
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_chains_equal_the_closed_form(seed):
+    generator = random.Random(seed)
+    modules, windows = random_chain(generator)
+    assert_field(field_of(modules, (1, generator.randint(150, 300))), *by_hand(windows))
 
 
 @pytest.mark.parametrize("length", [16, 19, 26])

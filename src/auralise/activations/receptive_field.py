@@ -101,9 +101,9 @@ def receptive_field(network: nn.Module, features: Tensor, layer: str) -> Recepti
     network's own, so that nothing cancels and no filter is dead; on the way back activation
     functions let everything through, max-pooling answers to its whole window, and every
     operation's answer is reduced to where it is not zero. What comes out depends on the
-    architecture alone. Where the field is cut off by the ends of the input, longer inputs are
-    tried (up to eight times, axis by axis); where it still fills them, or the network takes no
-    other length, the layer sees the whole input.
+    architecture alone. Where padding takes part of every field, longer inputs are tried (up to
+    eight times, axis by axis). A field that fills these too, or a layer with no more positions on
+    twice the length, stands for the whole input.
 
     Parameters
     ----------
@@ -155,12 +155,14 @@ class _Windows:
     """What was seen on one input.
 
     ``diagonal`` holds positions that move along all axes at once, each with a window on every
-    input axis; ``drivers`` holds the one layer axis that moves the window on each input axis.
+    input axis; ``cut`` the axes, counted from the last (-1), on which padding took part of it;
+    ``drivers`` the one layer axis that moves the window on each input axis.
     """
 
     lengths: tuple[int, ...]
     positions: tuple[int, ...]
     diagonal: Mapping[tuple[int, ...], tuple[Window, ...]]
+    cut: Mapping[tuple[int, ...], frozenset[int]]
     drivers: tuple[int | None, ...]
 
 
@@ -179,7 +181,7 @@ def _axis(probe: _Probe, first: _Windows, axis: int) -> _Field:
         field = _fit(grown, axis)
         if grown.positions == first.positions:  # adaptive: more input gives no more positions
             break
-    return field or _fixed(first, axis) or (length, 0, 0, None)
+    return field or _fit_ends(first, axis) or _fixed(first, axis) or (length, 0, 0, None)
 
 
 def _fixed(windows: _Windows, axis: int) -> _Field | None:
@@ -191,7 +193,27 @@ def _fixed(windows: _Windows, axis: int) -> _Field | None:
 
 
 def _fit(windows: _Windows, axis: int) -> _Field | None:
-    """Fit evenly stepping windows to those that the ends of the input do not cut off.
+    """Fit evenly stepping windows to those that no padding on the way has cut off."""
+    driver = windows.drivers[axis]
+    if driver is None:
+        return None
+    last = windows.lengths[axis] - 1
+    place = axis - len(windows.lengths)
+    whole = {
+        position[driver]: at[axis]
+        for position, at in windows.diagonal.items()
+        if place not in windows.cut[position]
+    }
+    inner = {p: window for p, window in whole.items() if window[0] > 0 and window[1] < last}
+    kept = inner if len(inner) > 1 else whole
+    if len(kept) < 2:
+        return None
+    lows, highs = ({p: window[end] for p, window in kept.items()} for end in (0, 1))
+    return _through(lows, highs, driver)
+
+
+def _fit_ends(windows: _Windows, axis: int) -> _Field | None:
+    """Fit evenly stepping windows to their visible ends, where each is cut off at one.
 
     First places are cut off at the left end only, so the rightmost positions tell them best; last
     places likewise at the leftmost positions.
@@ -205,6 +227,11 @@ def _fit(windows: _Windows, axis: int) -> _Field | None:
     highs = {p: high for p, (_, high) in seen.items() if high < last}
     if not lows or not highs or max(len(lows), len(highs)) < 2:
         return None
+    return _through(lows, highs, driver)
+
+
+def _through(lows: Mapping[int, int], highs: Mapping[int, int], driver: int) -> _Field:
+    """Return the smallest field of even steps with these first and last places in it."""
     stride = _stride(lows, highs)
     start = math.floor(min(low - p * stride for p, low in lows.items()))
     end = math.ceil(max(high - p * stride for p, high in highs.items()))
@@ -229,6 +256,7 @@ class _Probe:
         self.network = network
         self.layer = layer
         self.features = features
+        self.cut: set[int] = set()
         self.noise: dict[torch.Size, Tensor] = {}
         self.random = torch.Generator().manual_seed(0)
         self.weights = {
@@ -255,15 +283,19 @@ class _Probe:
                     f"{tuple(output.shape)} is not made from the input by differentiable operations"
                 )
             for node in nodes_behind(output):
-                node.register_hook(supporting(node, self.positive))
+                node.register_hook(supporting(node, self.positive, self.cut))
             positions = tuple(output.shape[2:])
-            diagonal = {p: self._seen(leaf, output, p) for p in _probed(positions)}
+            diagonal, cut = {}, {}
+            for position in _probed(positions):
+                self.cut.clear()
+                diagonal[position] = self._seen(leaf, output, position)
+                cut[position] = frozenset(self.cut)
             origin = (0,) * len(positions)
             moved = []
             for axis, length in enumerate(positions):
                 corner = (*origin[:axis], length - 1, *origin[axis + 1 :])
                 moved.append(diagonal.get(corner) or self._seen(leaf, output, corner))
-        return _Windows(lengths, positions, diagonal, _drivers(diagonal[origin], moved))
+        return _Windows(lengths, positions, diagonal, cut, _drivers(diagonal[origin], moved))
 
     def _forward(self, batch: Tensor) -> object:
         return torch.func.functional_call(self.network, self.weights, (batch,))

@@ -14,14 +14,16 @@ from torch import Tensor
 from torch.autograd.graph import Node
 from torch.nn import functional as F
 
-from auralise.activations.graph import operation
+from auralise.activations.graph import operation, saved
 
 Grads = tuple[Tensor | None, ...]
 Spread = Callable[[Tensor, Tensor], Tensor]
 """From the support of an operation's output and a tensor like its input to the input's support."""
 
 
-def supporting(node: Node, positive: Callable[[Tensor], Tensor]) -> Callable[[Grads, Grads], Grads]:
+def supporting(
+    node: Node, positive: Callable[[Tensor], Tensor], cut: set[int]
+) -> Callable[[Grads, Grads], Grads]:
     """Return a hook that turns a node's gradients into positive numbers where its support is.
 
     Parameters
@@ -31,8 +33,11 @@ def supporting(node: Node, positive: Callable[[Tensor], Tensor]) -> Callable[[Gr
     positive : callable
         Gives positive numbers of the shape of a tensor; not all the same, because a softmax or a
         normalisation sends nothing back from a constant.
+    cut : set of int
+        The hook adds the axes, counted from the last (-1), on which part of a support lies in
+        padding.
     """
-    spread = _spread_of(node)
+    spread = _spread_of(node, cut)
 
     def hook(inputs: Grads, outputs: Grads) -> Grads:
         signal = outputs[0]
@@ -77,15 +82,17 @@ _POINTWISE = frozenset(
 )
 
 
-def _spread_of(node: Node) -> Spread | None:
+def _spread_of(node: Node, cut: set[int]) -> Spread | None:
     """Return what replaces the derivative of operations that depend on the data; else None."""
     name = operation(node)
     if name in _POINTWISE:
         return lambda signal, grad: signal if signal.shape == grad.shape else grad
-    if name.startswith("MaxPool"):
-        return _max_pool(node)
-    if name == "Convolution" and not getattr(node, "_saved_transposed", False):
-        return _convolution(node)
+    if name.startswith(("MaxPool", "AvgPool")):
+        return _pool(node, cut)
+    if name == "Convolution" and not saved(node, "transposed"):
+        return _convolution(node, cut)
+    if "Pad" in name:
+        return _pad(node, cut)
     if name.startswith("AdaptiveMaxPool"):
         return _adaptive_max_pool
     if name in {"Max", "Min", "Amax", "Amin", "Median", "Kthvalue", "Topk", "Sort"}:
@@ -93,45 +100,72 @@ def _spread_of(node: Node) -> Spread | None:
     return None
 
 
-def _max_pool(node: Node) -> Spread:
+def _numbers(node: Node, name: str) -> list[int]:
+    """Return a list of whole numbers that a node keeps; empty if there is none."""
+    kept = saved(node, name)
+    return [_signed(number) for number in kept] if isinstance(kept, tuple | list) else []
+
+
+def _pool(node: Node, cut: set[int]) -> Spread:
     """Spread over all windows."""
-    kernel, stride, padding, dilation = (
-        list(getattr(node, f"_saved_{name}"))
-        for name in ("kernel_size", "stride", "padding", "dilation")
-    )
+    kernel, padding = _numbers(node, "kernel_size"), _numbers(node, "padding")
+    dilation = _numbers(node, "dilation") or [1] * len(kernel)
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    return lambda signal, grad: _spread_windows(signal, grad, reach, stride or kernel, padding)
+    windows = reach, _numbers(node, "stride") or kernel, padding
+    return lambda signal, grad: _spread_windows(signal, grad, *windows, cut)
 
 
-def _convolution(node: Node) -> Spread | None:
-    """Fill the holes of a dilated kernel, so that no window seems to begin behind its padding."""
-    dilation = list(node._saved_dilation)  # type: ignore[attr-defined]
-    if max(dilation) == 1:
-        return None
-    kernel = node._saved_weight.shape[2:]  # type: ignore[attr-defined]
+def _convolution(node: Node, cut: set[int]) -> Spread:
+    """Spread over all windows, the holes of a dilated kernel included."""
+    weight = saved(node, "weight")
+    kernel = weight.shape[2:] if isinstance(weight, Tensor) else ()
+    dilation = _numbers(node, "dilation")
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    stride, padding = list(node._saved_stride), list(node._saved_padding)  # type: ignore[attr-defined]
+    windows = reach, _numbers(node, "stride"), _numbers(node, "padding")
 
     def spread(signal: Tensor, grad: Tensor) -> Tensor:
-        filled = _spread_windows(signal.sum(1, keepdim=True), grad[:, :1], reach, stride, padding)
-        return filled.expand_as(grad)
+        together = _spread_windows(signal.sum(1, keepdim=True), grad[:, :1], *windows, cut)
+        return together.expand_as(grad)
 
     return spread
 
 
 def _spread_windows(
-    signal: Tensor, like: Tensor, reach: list[int], stride: list[int], padding: list[int]
+    signal: Tensor,
+    like: Tensor,
+    reach: list[int],
+    stride: list[int],
+    padding: list[int],
+    cut: set[int],
 ) -> Tensor:
     """Give each position's signal to its whole window, axis by axis."""
     for axis, (n, step, before) in enumerate(zip(reach, stride, padding, strict=True)):
-        place = signal.ndim - len(reach) + axis
+        place = axis - len(reach)
         rows = signal.movedim(place, -1)
         wide = F.conv_transpose1d(
             rows.reshape(-1, 1, rows.shape[-1]), signal.new_ones(1, 1, n), stride=step
         )
-        crop = F.pad(wide, [-before, like.shape[place] + before - wide.shape[-1]])
+        size = like.shape[place]
+        if wide[..., :before].any() or wide[..., before + size :].any():
+            cut.add(place)
+        crop = F.pad(wide, [-before, size + before - wide.shape[-1]])
         signal = crop.reshape(*rows.shape[:-1], -1).movedim(-1, place)
     return signal
+
+
+def _pad(node: Node, cut: set[int]) -> Spread:
+    """Leave the derivative, but note where the signal lies in the padding."""
+    amounts = _numbers(node, "pad") or _numbers(node, "padding")
+
+    def spread(signal: Tensor, grad: Tensor) -> Tensor:
+        for i, (before, after) in enumerate(zip(amounts[::2], amounts[1::2], strict=True)):
+            rows = signal.movedim(-1 - i, -1)
+            inside = rows[..., max(before, 0) : rows.shape[-1] - max(after, 0)]
+            if inside.count_nonzero() < rows.count_nonzero():
+                cut.add(-1 - i)
+        return grad
+
+    return spread
 
 
 def _adaptive_max_pool(signal: Tensor, grad: Tensor) -> Tensor:
@@ -146,12 +180,12 @@ def _adaptive_max_pool(signal: Tensor, grad: Tensor) -> Tensor:
 
 def _reduction(node: Node) -> Spread:
     """Spread over the reduced axes: each of their places may have been the chosen one."""
-    dims = getattr(node, "_saved_dim", ())
-    dims = [dims] if isinstance(dims, int) else list(dims)
-    kept = getattr(node, "_saved_keepdim", operation(node) in {"Topk", "Sort"})
+    dim = saved(node, "dim")
+    dims = [_signed(dim)] if isinstance(dim, int) else _numbers(node, "dim")
+    kept = saved(node, "keepdim") or operation(node) in {"Topk", "Sort"}
 
     def spread(signal: Tensor, grad: Tensor) -> Tensor:
-        places = sorted(_signed(dim) % grad.ndim for dim in dims) or list(range(grad.ndim))
+        places = sorted(dim % grad.ndim for dim in dims) or list(range(grad.ndim))
         for place in () if kept or signal.ndim == grad.ndim else places:
             signal = signal.unsqueeze(place)
         return signal.sum(places, keepdim=True).expand_as(grad)
