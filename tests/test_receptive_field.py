@@ -289,6 +289,40 @@ def test_extents_are_where_the_derivative_can_be(position):
     assert (seen.start, seen.stop) == (places.min().item(), places.max().item() + 1)
 
 
+@pytest.mark.parametrize("length", [40, 80, 300])
+def test_pooling_to_a_number_of_positions_steps_with_the_length(length):
+    """Short inputs would show other steps."""
+    field = field_of([nn.Conv1d(1, 2, 3, padding=1), nn.AdaptiveAvgPool1d(4)], (1, length))
+    assert_field(field, (length // 4 + 2,), (length // 4,), (-1,))
+
+
+def test_the_part_of_the_input_that_a_network_cuts_out_is_found_on_long_inputs_too():
+    class Cutting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(1, 2, 3)
+
+        def forward(self, x):
+            return self.conv(x[..., -50:])
+
+    for length in (60, 500):
+        field = receptive_field(Cutting().eval(), torch.zeros(1, length), "conv")
+        assert_field(field, (3,), (1,), (length - 50,))
+
+
+def test_a_shape_that_is_known_spares_the_pass_that_would_find_it():
+    network = nn.Sequential(nn.Conv1d(1, 2, 5, stride=2, padding=2), nn.ReLU()).eval()
+    passes = []
+    network[0].register_forward_pre_hook(lambda _module, inputs: passes.append(inputs[0].shape[-1]))
+    fields = [
+        receptive_field(network, torch.zeros(1, 400), "1", shape=shape)
+        for shape in [None, (2, 200)]
+    ]
+    assert fields[0] == fields[1]
+    assert fields[0].shape == (200,)
+    assert passes == [400, 32, 32]
+
+
 def test_the_network_is_left_as_it_was():
     network = nn.Sequential(*blocks(2, 2)).eval()
     weights = {name: value.clone() for name, value in network.state_dict().items()}

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
-from auralise.activations.graph import nodes_behind
-from auralise.activations.recorder import stop_at
-from auralise.activations.supports import supporting
-from auralise.errors import InvalidValueError, NetworkError
+from auralise.activations.probing import Probe, Windows
+from auralise.activations.recorder import run_to
+from auralise.errors import InvalidValueError
+
+SHORTEST = 32
+"""Length of input with which probing begins."""
 
 GROWTH = (2, 4, 8)
 """How much longer the input is made, at most, to see a field whole that the given one cuts off."""
-
-Window = tuple[int, int]
-"""First and last place of an axis that a position sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +93,19 @@ class ReceptiveField:
         return tuple(stretches)
 
 
-def receptive_field(network: nn.Module, features: Tensor, layer: str) -> ReceptiveField:
+def receptive_field(
+    network: nn.Module, features: Tensor, layer: str, *, shape: Sequence[int] | None = None
+) -> ReceptiveField:
     """Measure what the positions of a layer see.
 
     The forward pass runs on positive random numbers with positive random weights in place of the
     network's own, so that nothing cancels and no filter is dead; on the way back activation
     functions let everything through, max-pooling answers to its whole window, and every
     operation's answer is reduced to where it is not zero. What comes out depends on the
-    architecture alone. Where padding takes part of every field, longer inputs are tried (up to
-    eight times, axis by axis). A field that fills these too, or a layer with no more positions on
-    twice the length, stands for the whole input.
+    architecture alone. Short inputs are tried first, which do where fields are small and lie
+    evenly; where padding takes part of every field, inputs longer than the given one (up to eight
+    times, axis by axis). A field that fills twice the length too, or a layer that has no more
+    positions there, stands for the whole input.
 
     Parameters
     ----------
@@ -113,6 +115,9 @@ def receptive_field(network: nn.Module, features: Tensor, layer: str) -> Recepti
         One example without a batch axis; only its shape and dtype matter.
     layer : str
         Name as in ``network.named_modules()``.
+    shape : sequence of int, optional
+        Of the layer's output without the batch axis, if it is known (`LayerInfo.shape`); it saves
+        a forward pass.
 
     Returns
     -------
@@ -140,51 +145,81 @@ def receptive_field(network: nn.Module, features: Tensor, layer: str) -> Recepti
     >>> receptive_field(network, torch.zeros(1, 20), "1")
     ReceptiveField(size=(5,), stride=(2,), start=(-2,), shape=(10,), axes=(0,))
     """
-    probe = _Probe(network, layer, features)
-    first = probe.windows(tuple(features.shape[1:]))
-    fields = [_axis(probe, first, axis) for axis in range(features.ndim - 1)]
+    if shape is None:
+        with torch.no_grad():
+            shape = run_to(network, features[None], layer).shape[1:]
+    fields = _fields(Probe(network, layer, features), tuple(features.shape[1:]), tuple(shape[1:]))
     size, stride, start, axes = zip(*fields, strict=True) if fields else ((), (), (), ())
-    return ReceptiveField(size, stride, start, first.positions, axes)
+    return ReceptiveField(size, stride, start, tuple(shape[1:]), axes)
 
 
 _Field = tuple[int, float, int, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Windows:
-    """What was seen on one input.
+def _fields(probe: Probe, lengths: tuple[int, ...], positions: tuple[int, ...]) -> list[_Field]:
+    """Return the field along every input axis, from the shortest input that shows it."""
+    growth = GROWTH if positions else ()
+    for shorter in _shorter(lengths):
+        try:
+            windows = probe.windows(shorter)
+        except RuntimeError:  # torch's answer where a layer takes one length only
+            continue
+        fits = [_fit(windows, axis) for axis in range(len(lengths))]
+        fields = [field for field in fits if field is not None]
+        if len(fields) == len(lengths) and _foretell(windows, fields, lengths, positions):
+            return fields
+        if windows.positions == positions:  # adaptive: more input gives no more positions
+            growth = ()
+            break
+    first = probe.windows(lengths)
+    return [_axis(probe, first, axis, growth) for axis in range(len(lengths))]
 
-    ``diagonal`` holds positions that move along all axes at once, each with a window on every
-    input axis; ``cut`` the axes, counted from the last (-1), on which padding took part of it;
-    ``drivers`` the one layer axis that moves the window on each input axis.
-    """
 
-    lengths: tuple[int, ...]
-    positions: tuple[int, ...]
-    diagonal: Mapping[tuple[int, ...], tuple[Window, ...]]
-    cut: Mapping[tuple[int, ...], frozenset[int]]
-    drivers: tuple[int | None, ...]
+def _shorter(lengths: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield inputs of at most half the size: short along all axes, then along the last only."""
+    for kept in dict.fromkeys((0, len(lengths) - 1)):
+        limit = SHORTEST
+        while limit < max(lengths[kept:], default=0):
+            shorter = (*lengths[:kept], *(min(limit, length) for length in lengths[kept:]))
+            if 2 * math.prod(shorter) > math.prod(lengths):
+                break
+            yield shorter
+            limit *= 2
 
 
-def _axis(probe: _Probe, first: _Windows, axis: int) -> _Field:
+def _foretell(
+    windows: Windows, fields: list[_Field], lengths: tuple[int, ...], positions: tuple[int, ...]
+) -> bool:
+    """Return whether fields found on a shorter input give the right number of positions."""
+    if len(windows.positions) != len(positions):
+        return False
+    for axis, (_, stride, _, driver) in enumerate(fields):
+        if driver is not None:
+            more = (lengths[axis] - windows.lengths[axis]) / stride
+            if abs(windows.positions[driver] + more - positions[driver]) > 1:
+                return False
+    return True
+
+
+def _axis(probe: Probe, first: Windows, axis: int, growth: Sequence[int]) -> _Field:
     """Return size, stride, start and driver for one input axis, from longer inputs if needed."""
     field = _fit(first, axis)
     length = first.lengths[axis]
-    for factor in GROWTH if first.positions else ():
+    for factor in growth:
         if field is not None:
             return field
         lengths = (*first.lengths[:axis], factor * length, *first.lengths[axis + 1 :])
         try:
             grown = probe.windows(lengths)
-        except RuntimeError:  # torch's answer where a layer takes one length only
+        except RuntimeError:  # one length only
             break
         field = _fit(grown, axis)
-        if grown.positions == first.positions:  # adaptive: more input gives no more positions
+        if grown.positions == first.positions or grown.drivers[axis] is None:
             break
     return field or _fit_ends(first, axis) or _fixed(first, axis) or (length, 0, 0, None)
 
 
-def _fixed(windows: _Windows, axis: int) -> _Field | None:
+def _fixed(windows: Windows, axis: int) -> _Field | None:
     """Return the field where one window serves all positions and ends inside the input."""
     (low, high), *others = {seen[axis] for seen in windows.diagonal.values()}
     if others or low == 0 or high == windows.lengths[axis] - 1:
@@ -192,7 +227,7 @@ def _fixed(windows: _Windows, axis: int) -> _Field | None:
     return high - low + 1, 0, low, None
 
 
-def _fit(windows: _Windows, axis: int) -> _Field | None:
+def _fit(windows: Windows, axis: int) -> _Field | None:
     """Fit evenly stepping windows to those that no padding on the way has cut off."""
     driver = windows.drivers[axis]
     if driver is None:
@@ -212,7 +247,7 @@ def _fit(windows: _Windows, axis: int) -> _Field | None:
     return _through(lows, highs, driver)
 
 
-def _fit_ends(windows: _Windows, axis: int) -> _Field | None:
+def _fit_ends(windows: Windows, axis: int) -> _Field | None:
     """Fit evenly stepping windows to their visible ends, where each is cut off at one.
 
     First places are cut off at the left end only, so the rightmost positions tell them best; last
@@ -247,88 +282,3 @@ def _stride(lows: Mapping[int, int], highs: Mapping[int, int]) -> Fraction:
 
 def _plain(stride: Fraction) -> float:
     return stride.numerator if stride.denominator == 1 else float(stride)
-
-
-class _Probe:
-    """Runs a network up to a layer on inputs of any length and sends supports back."""
-
-    def __init__(self, network: nn.Module, layer: str, features: Tensor) -> None:
-        self.network = network
-        self.layer = layer
-        self.features = features
-        self.cut: set[int] = set()
-        self.noise: dict[torch.Size, Tensor] = {}
-        self.random = torch.Generator().manual_seed(0)
-        self.weights = {
-            name: self.positive(p) / (p[0].numel() if p.ndim > 1 else 1)
-            for name, p in network.named_parameters()
-            if p.is_floating_point()
-        }
-
-    def positive(self, like: Tensor) -> Tensor:
-        """Return numbers in [0.5, 1.5) like ``like``; the same ones for the same shape."""
-        if like.shape not in self.noise:
-            self.noise[like.shape] = torch.rand(like.shape, generator=self.random) + 0.5
-        return self.noise[like.shape].to(like.device, like.dtype)
-
-    def windows(self, lengths: tuple[int, ...]) -> _Windows:
-        """Return what positions at both ends and in the middle of the layer see."""
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = self.positive(self.features.new_empty(1, self.features.shape[0], *lengths))
-            leaf = leaf.clone().requires_grad_()
-            output = stop_at(self.network, self.layer, lambda: self._forward(leaf.clone()))
-            if output.grad_fn is None or output.ndim < 2:
-                raise NetworkError(
-                    f"layer {self.layer!r} has no channel axis, or its output of shape "
-                    f"{tuple(output.shape)} is not made from the input by differentiable operations"
-                )
-            for node in nodes_behind(output):
-                node.register_hook(supporting(node, self.positive, self.cut))
-            positions = tuple(output.shape[2:])
-            diagonal, cut = {}, {}
-            for position in _probed(positions):
-                self.cut.clear()
-                diagonal[position] = self._seen(leaf, output, position)
-                cut[position] = frozenset(self.cut)
-            origin = (0,) * len(positions)
-            moved = []
-            for axis, length in enumerate(positions):
-                corner = (*origin[:axis], length - 1, *origin[axis + 1 :])
-                moved.append(diagonal.get(corner) or self._seen(leaf, output, corner))
-        return _Windows(lengths, positions, diagonal, cut, _drivers(diagonal[origin], moved))
-
-    def _forward(self, batch: Tensor) -> object:
-        return torch.func.functional_call(self.network, self.weights, (batch,))
-
-    def _seen(self, leaf: Tensor, output: Tensor, position: tuple[int, ...]) -> tuple[Window, ...]:
-        """Return the window on each input axis that one position of the layer sees."""
-        seed = torch.zeros_like(output)
-        at: tuple[int | slice, ...] = (slice(None), slice(None), *position)
-        seed[at] = 1
-        (support,) = torch.autograd.grad(output, leaf, seed, retain_graph=True, allow_unused=True)
-        if support is None or not support.any():
-            raise NetworkError(f"layer {self.layer!r} does not depend on the input")
-        places = support[0].nonzero()[:, 1:]
-        low, high = places.amin(0).tolist(), places.amax(0).tolist()
-        return tuple(zip(low, high, strict=True))
-
-
-def _probed(lengths: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return positions along the diagonal: two at each end and three in the middle."""
-    axes = []
-    for length in lengths:
-        middle, last = length // 2, length - 1
-        wanted = (0, 1, middle - 1, middle, middle + 1, last - 1, last)
-        axes.append([min(max(p, 0), last) for p in wanted])
-    return list(dict.fromkeys(zip(*axes, strict=True))) if axes else [()]
-
-
-def _drivers(
-    origin: tuple[Window, ...], moved: Sequence[tuple[Window, ...]]
-) -> tuple[int | None, ...]:
-    """Return, for each input axis, the one layer axis that moves its window; None if not one."""
-    found: list[int | None] = []
-    for axis, window in enumerate(origin):
-        movers = [driver for driver, at in enumerate(moved) if at[axis] != window]
-        found.append(movers[0] if len(movers) == 1 else None)
-    return tuple(found)
