@@ -53,7 +53,7 @@ def layer_table(network: "MusicNetwork", every: bool) -> list[dict[str, Any]]:
     for info in list_layers(network.module, features):
         if "." in info.name and not every:
             continue
-        field = receptive_field(network.module, features, info.name)
+        field = receptive_field(network.module, features, info.name, shape=info.shape)
         moves = field.axes[-1] is not None
         hertz = None
         if len(field.size) > 1:
