@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	@$(BIN)/auralise demo --out $(DEMO)
+	@$(BIN)/auralise demo --out $(DEMO) --force
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest -rs $(TESTS)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
-from auralise.audio.levels import apply_level
+from auralise.audio.levels import measure
 from auralise.audio.resampling import pad_to, resample
 from auralise.audio.waveform import Waveform
 from auralise.errors import AuraliseError, ShapeError
@@ -56,7 +56,7 @@ class Auralisation:
         ``round_trip_convergence_db``: the same without inversion. Both are None where there is
         nothing to be far from: silence, an exact match, or a map that is a waveform.
         ``activation_source``, ``activation_round_trip``, ``activation_auralised``: the unit's
-        strongest value on these sounds, the last two brought to the source's level.
+        strongest value on these sounds, the last two brought to the source's root mean square.
     """
 
     waveform: Waveform
@@ -298,9 +298,11 @@ class _Way:
             ) from error
 
     def hear(self, waveform: Waveform) -> Tensor:
-        """Return the layer's output for a sound brought to the source's level."""
-        levelled = apply_level(waveform, self.features.source, "source-rms").waveform
-        return self.answer(self.network.card.frontend.analyse(levelled))
+        """Return the layer's output for a sound with the source's root mean square."""
+        sound, source = measure(waveform), measure(self.features.source)
+        gain = source.rms / sound.rms if sound.rms > 0 and source.rms > 0 else 1.0
+        louder = Waveform(waveform.samples * gain, waveform.sample_rate)
+        return self.answer(self.network.card.frontend.analyse(louder))
 
     def sound_of(self, relevance: Tensor) -> tuple[Waveform, float | None]:
         """Return a map's sound and its spectral convergence in dB."""

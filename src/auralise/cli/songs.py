@@ -42,7 +42,7 @@ class Excerpt:
 @contextmanager
 def song_file(song: str) -> Iterator[Path]:
     """Yield the file of a song; the word "demo" means the one that comes with the package."""
-    if song != DEMO or Path(song).exists():
+    if song != DEMO or Path(song).is_file():
         yield Path(song)
         return
     with as_file(files("auralise.pretrained") / _EXCERPT) as path:
