@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from auralise.errors import UnknownNameError, WeightsError
@@ -143,7 +143,8 @@ def save_model(network: MusicNetwork, folder: Path, extra: Mapping[str, Any]) ->
     card = network.card
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{card.name}.safetensors"
-    save_file({key: value.contiguous() for key, value in network.module.state_dict().items()}, path)
+    state = {key: value.contiguous() for key, value in network.module.state_dict().items()}
+    path.write_bytes(save(state))
     entries = dict(read_manifest(folder)) if (folder / MANIFEST).exists() else {}
     entries[card.name] = {
         "architecture": card.architecture,
