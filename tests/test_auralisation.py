@@ -211,3 +211,14 @@ def test_in_a_notebook_the_result_shows_its_figure_and_players(song):
     html = auralise_unit(spectrogram_double(), song, "conv1:0")._repr_html_()
     assert html.count("<audio") == 3
     assert "data:image/png;base64," in html
+
+
+def test_sounds_are_fed_back_at_the_source_s_root_mean_square(song):
+    """Also where that takes the peak above full scale: a network does not clip."""
+    network = spectrogram_double()
+    result = auralise_unit(network, song, Unit("conv1", SUSTAIN), settings=WHOLE)
+    gain = song.samples.square().mean().sqrt() / result.waveform.samples.square().mean().sqrt()
+    heard = network.card.frontend.analyse(Waveform(result.waveform.samples * gain, RATE))
+    answer = network.module.conv1(heard.values[None]).detach()[0, SUSTAIN]
+    assert abs(float(gain) - 1) > 0.1
+    assert result.scores["activation_auralised"] == pytest.approx(float(answer.max()), rel=1e-12)
