@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEMO = "demo"
 _EXCERPT = "vibe-ace-excerpt.ogg"
 _ATTRIBUTION = "Kevin MacLeod, Vibe Ace (incompetech.com; Free Music Archive)"
+_TITLE = "Vibe Ace"
 _LICENCE = "CC BY 3.0, https://creativecommons.org/licenses/by/3.0/"
 
 
@@ -158,5 +159,6 @@ def read_excerpt(network: MusicNetwork, request: Request) -> Excerpt:
         notes=(*sound.notes, *notes),
         attribution=_ATTRIBUTION if own else "",
         licence=_LICENCE if own else "",
+        title=_TITLE if own else "",
     )
     return Excerpt(described, waveform)

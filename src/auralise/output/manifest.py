@@ -50,6 +50,8 @@ class Song:
         To be kept wherever the sound goes; empty where not known.
     notes : tuple of str
         What a listener should know of the excerpt.
+    title : str
+        Of the piece; empty to show the file's name.
     """
 
     path: str
@@ -59,11 +61,12 @@ class Song:
     attribution: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()
+    title: str = ""
 
     @property
     def name(self) -> str:
-        """The file's name without its folders."""
-        return Path(self.path).name
+        """The title if there is one, else the file's name without its folders."""
+        return self.title or Path(self.path).name
 
 
 def song_from_file(
@@ -217,6 +220,7 @@ _REQUIRED: Mapping[str, tuple[type, ...]] = {
     "song.attribution": (str,),
     "song.licence": (str,),
     "song.notes": (list,),
+    "song.title": (str,),
     "settings": (dict,),
     "settings.method": (str,),
     "settings.at": (str, *_NUMBER, list),
@@ -291,6 +295,7 @@ def song_of(manifest: Mapping[str, Any]) -> Song:
         song["attribution"],
         song["licence"],
         tuple(song["notes"]),
+        song["title"],
     )
 
 
