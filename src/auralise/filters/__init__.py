@@ -2,21 +2,29 @@
 
 from auralise.filters.bank import FilterBank, effective_bank, untrained_banks
 from auralise.filters.pairs import PhasePairs, phase_pairs
-from auralise.filters.response import (
-    BankResponse,
-    cumulative_response,
-    respond,
-    respond_to_magnitudes,
-)
+from auralise.filters.resampling import Interval
+from auralise.filters.response import BankResponse, respond, respond_to_magnitudes
+from auralise.filters.scales import SCALES, cumulative_response, fit_family
+from auralise.filters.selectivity import bandwidth_slope, selectivity_gate
+from auralise.filters.verdict import Finding, ScaleDistance, Verdict, judge_scale
 
 __all__ = [
+    "SCALES",
     "BankResponse",
     "FilterBank",
+    "Finding",
+    "Interval",
     "PhasePairs",
+    "ScaleDistance",
+    "Verdict",
+    "bandwidth_slope",
     "cumulative_response",
     "effective_bank",
+    "fit_family",
+    "judge_scale",
     "phase_pairs",
     "respond",
     "respond_to_magnitudes",
+    "selectivity_gate",
     "untrained_banks",
 ]

@@ -189,39 +189,6 @@ def respond_to_magnitudes(
     return _describe(weights**2, step, step, negative, like.silent, like.duplicate, like.names)
 
 
-def cumulative_response(response: BankResponse, weights: Tensor | None = None) -> Tensor:
-    """Add up what a bank passes, every filter with the same energy.
-
-    Parameters
-    ----------
-    response : BankResponse
-    weights : Tensor, shape (filters,), optional
-        What each filter counts, for instance its mean activation on real sound; not negative.
-        All alike if not given.
-
-    Returns
-    -------
-    Tensor, shape (bins,)
-        A density per Hz, whose integral over ``response.frequencies`` is 1; silent filters count
-        nothing.
-
-    Raises
-    ------
-    InvalidValueError
-        If no filter counts.
-    """
-    heard = ~response.silent
-    share = torch.ones(len(heard), dtype=torch.float64) if weights is None else weights.double()
-    if share.shape != heard.shape:
-        raise ShapeError(f"weights must have shape {tuple(heard.shape)}, got {tuple(share.shape)}")
-    share = torch.where(heard, share, torch.zeros_like(share))
-    if not bool((share >= 0).all()) or not float(share.sum()) > 0:
-        raise InvalidValueError("weights must not be negative, and one filter must count")
-    energy = torch.trapezoid(response.power, response.frequencies, dim=1)
-    scale = torch.where(share > 0, share / energy, torch.zeros_like(share))
-    return (scale @ response.power) / share.sum()
-
-
 def _power(taps: Tensor, n_fft: int) -> tuple[Tensor, Tensor]:
     """Return |H|^2 at frequencies from 0 to half the rate, and the share at negative ones."""
     half = n_fft // 2
