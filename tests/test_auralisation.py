@@ -132,6 +132,15 @@ def test_silence_is_inactive_and_stays_silent():
     assert result.scores["spectral_convergence_db"] is None
 
 
+def test_a_map_of_which_nothing_can_be_heard_is_flagged():
+    """The bias alone drives this unit: in silence it has a map, and the mask of nothing is silent."""
+    silent = wrap(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()).double().eval(), TINY.card.frontend)
+    with torch.no_grad():
+        silent.module[0].bias.fill_(1.0)
+    nothing = Waveform(torch.zeros(1, RATE, dtype=torch.float64), RATE)
+    assert auralise_unit(silent, nothing, "1:0").inversion.flags == ("silent",)
+
+
 def test_the_strongest_units_come_first(song):
     network = spectrogram_double()
     ranking = strongest_units(network, song, "conv1", 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ from auralise.settings import DEFAULTS, Settings
 from auralise.spectral.convergence import convergence_of
 from auralise.spectral.spectrogram import Spectrogram
 
+SILENT = "silent"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Auralisation:
@@ -40,7 +42,8 @@ class Auralisation:
     round_trip : Waveform
         The source after the same way without inversion; what it lacks is not the unit's doing.
     inversion : Inversion
-        The map, its unit, method, activation, position and flags.
+        The map, its unit, method, activation, position and flags; ``"silent"`` among them if there
+        is a map and yet nothing to hear.
     features : Features
         What the network saw.
     frontend : Frontend
@@ -220,6 +223,8 @@ def auralise_layer(
         heard_again = way.hear(round_trip)
         for inversion in inversions:
             waveform, convergence = way.sound_of(inversion.relevance)
+            if inversion.relevance.any() and not waveform.samples.any():
+                inversion = replace(inversion, flags=(*inversion.flags, SILENT))
             channel = inversion.unit.channel
             yield Auralisation(
                 waveform=waveform,

@@ -11,6 +11,10 @@ FLAGS: Mapping[str, str] = {
         "The unit does not respond to this sound where it was followed, so there is nothing to "
         "hear. Silence here is the answer, not a fault."
     ),
+    "silent": (
+        "The unit responds and has a map, but nothing of it can be heard: where the map has the "
+        "part that is made sound, the recording is silent, or the map has no such part."
+    ),
     "input-independent": (
         "No max-pooling lies between this unit and the input, so this method draws the same "
         "pattern for every sound: it shows the network's weights, not this recording."
