@@ -133,7 +133,7 @@ def test_silence_is_inactive_and_stays_silent():
 
 
 def test_a_map_of_which_nothing_can_be_heard_is_flagged():
-    """The bias alone drives this unit: in silence it has a map, and the mask of nothing is silent."""
+    """The bias alone drives this unit: in silence it has a map, and a mask of nothing is silent."""
     silent = wrap(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()).double().eval(), TINY.card.frontend)
     with torch.no_grad():
         silent.module[0].bias.fill_(1.0)
