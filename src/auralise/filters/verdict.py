@@ -59,8 +59,8 @@ class ScaleDistance:
     untrained : float
         Mean Wasserstein distance of the controls.
     leading : bool
-        Whether the scale is the nearest, or cannot be told apart from it, in the given band or in
-        the filters' own.
+        Whether the scale is the nearest or cannot be told apart from it, or would be as near in
+        the filters' own band.
     even : bool
         Whether a bank that is spread evenly at random on this scale would be further away in
         more than 5 % of draws, in one of the two bands.
@@ -180,9 +180,9 @@ def judge_scale(
 
     Only filters count that are tuned: more selective than 99 % of untrained ones. There must be
     ``fewest`` of them, and five times as many as would pass by chance. Two scales cannot be told
-    apart if, in more than 2.5 % of bootstrap draws, the farther one is as near. The ranking must
-    hold in the given band and in the filters' own, so that where a bank begins and ends does not
-    pass for a scale.
+    apart if, in more than 2.5 % of bootstrap draws, the farther one is as near; nor if the farther
+    one is as near when the band is the filters' own, from the lowest to the highest: so where a
+    bank begins and ends does not pass for a scale.
 
     Parameters
     ----------
@@ -247,10 +247,11 @@ def _rank(
     """Order the scales, and say whether the nearest one is nearer than the controls are."""
     values, index = resample(groups, draws, seed)
     units = torch.stack([warp_to_unit(values, warp, band) for warp in SCALES.values()])
-    own = stretch(units)
-    distances, drawn = _distances(units, index)
-    stretched, drawn_stretched = _distances(own, index)
-    leading = _leading(distances, drawn) | _leading(stretched, drawn_stretched)
+    distances = wasserstein_to_uniform(units)
+    drawn = torch.stack([wasserstein_to_uniform(row[index]) for row in units])
+    stretched = wasserstein_to_uniform(stretch(units))
+    best = distances.argmin()
+    leading = _leading(distances, drawn) | (stretched <= stretched[best])
     n = len(values)
     even = (distances <= chance_distance(n)) | (stretched <= chance_distance(n, stretched=True))
     control = torch.tensor([_control(part, band) for part in untrained if len(part)])
@@ -269,12 +270,6 @@ def _rank(
         for i in order
     )
     return found, bool((control[:, order[0]] > found[0].wasserstein.high).all())
-
-
-def _distances(units: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the Wasserstein distances of every scale: as measured, and of every draw."""
-    drawn = torch.stack([wasserstein_to_uniform(row[index]) for row in units])
-    return wasserstein_to_uniform(units), drawn
 
 
 def _leading(distances: Tensor, drawn: Tensor) -> Tensor:
