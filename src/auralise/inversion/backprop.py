@@ -7,7 +7,7 @@ linear operation answering with its transpose and each max-pooling with its reco
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
 from auralise.errors import InvalidValueError, NetworkError
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
+from auralise.inversion.layerwise import Target, cropped
 from auralise.inversion.relu_rules import RULES, BackwardRules, Rule
 from auralise.inversion.spellings import apply_rule, depends_on_data
 
@@ -102,6 +103,10 @@ def invert_layer(
 ) -> Iterator[Inversion]:
     """Invert units of one layer, with one forward pass for all of them.
 
+    Single positions of several units go back in batches, within what they can see of the input,
+    where the network allows that (`auralise.inversion.cropping`) and it is less work; the maps
+    are the same but for rounding.
+
     Parameters
     ----------
     network : nn.Module
@@ -139,7 +144,11 @@ def invert_layer(
     count = passed.output.shape[1]
     units = [Unit(layer, c) for c in (range(count) if channels is None else channels)]
     seeds = [_seed(passed, unit, position) for unit in units]
-    return (_backward(passed, unit, seed) for unit, seed in zip(units, seeds, strict=True))
+    maps = _within_fields(passed, units, seeds)
+    if maps is None:
+        return (_backward(passed, unit, seed) for unit, seed in zip(units, seeds, strict=True))
+    passed_on = zip(units, seeds, maps, strict=True)
+    return (_inversion(passed, unit, seed, found, set()) for unit, seed, found in passed_on)
 
 
 def _invert_one(
@@ -172,7 +181,7 @@ class _Pass:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seed:
-    """What is sent back: the unit's map with zeros where it is not followed."""
+    """What is sent back: the unit's map, or its value at one place."""
 
     values: Tensor
     activation: float
@@ -186,7 +195,7 @@ def _forward(
     rule = RULES[method]
     if not features.is_floating_point():
         raise InvalidValueError(f"features must be of a real floating dtype, got {features.dtype}")
-    if not features.isfinite().all():
+    if not _is_finite(features):
         raise InvalidValueError("features hold NaN or infinity; look at the sound they come from")
     with torch.inference_mode(False), torch.enable_grad(), _frozen(network):
         leaf = features.detach().clone().requires_grad_()
@@ -215,8 +224,13 @@ def _require_map(network: nn.Module, layer: str, output: Tensor, connected: bool
             f"layer {layer!r} does not depend on the input by differentiable operations, so "
             "nothing can be sent back from it"
         )
-    if not output.isfinite().all():
+    if not _is_finite(output):
         raise NetworkError(f"layer {layer!r} gives NaN or infinity{_culprit(network)}")
+
+
+def _is_finite(values: Tensor) -> bool:
+    """Return whether all values are finite; most often their sum alone tells."""
+    return bool(values.sum().isfinite() or values.isfinite().all())
 
 
 def _culprit(network: nn.Module) -> str:
@@ -236,13 +250,10 @@ def _seed(passed: _Pass, unit: Unit, position: Position) -> _Seed:
             f"layer {unit.layer!r} has channels 0 to {len(maps) - 1}, got {unit.channel}"
         )
     values = maps[unit.channel]
-    kept = values if passed.rule is None else values.clamp(min=0)
-    if position == "whole":
-        return _Seed(kept, values.sum().item(), None)
-    place = _place(values, unit.layer, position)
-    seed = torch.zeros_like(values)
-    seed[place] = kept[place]
-    return _Seed(seed, values[place].item(), place)
+    place = None if position == "whole" else _place(values, unit.layer, position)
+    followed = values if place is None else values[place]
+    kept = followed if passed.rule is None else followed.clamp(min=0)
+    return _Seed(kept, followed.sum().item(), place)
 
 
 def _place(values: Tensor, layer: str, position: Position) -> tuple[int, ...]:
@@ -265,19 +276,52 @@ def _place(values: Tensor, layer: str, position: Position) -> tuple[int, ...]:
     return tuple(int(b) if i is None else i for i, b in zip(wanted, best, strict=True))
 
 
-@torch.inference_mode(False)
 def _backward(passed: _Pass, unit: Unit, seed: _Seed) -> Inversion:
     """Send one seed back to the input."""
+    relevance, without_rule = _send(passed, unit.channel, seed.position, seed.values)
+    return _inversion(passed, unit, seed, relevance, without_rule)
+
+
+@torch.inference_mode(False)
+def _send(
+    passed: _Pass, channel: int, place: tuple[int, ...] | None, values: Tensor
+) -> tuple[Tensor, set[str]]:
+    """Send values back through all of the graph; also return what no rule was found for."""
     signal = torch.zeros_like(passed.output)
-    signal[0, unit.channel] = seed.values
+    signal[(0, channel, *(place or ()))] = values
     with BackwardRules(passed.rule, passed.options) as rules:
         (relevance,) = torch.autograd.grad(passed.output, passed.leaf, signal, retain_graph=True)
-    if not relevance.isfinite().all() or not math.isfinite(seed.activation):
+    return relevance, rules.without_rule
+
+
+def _within_fields(
+    passed: _Pass, units: Sequence[Unit], seeds: Sequence[_Seed]
+) -> Iterator[Tensor] | None:
+    """Return the relevances of single positions from their receptive fields, if that is better."""
+    targets = [
+        Target(unit.channel, seed.position, seed.values)
+        for unit, seed in zip(units, seeds, strict=True)
+        if seed.position is not None
+    ]
+    if len(targets) < max(len(units), 2) or passed.without_rule:
+        return None
+
+    def whole_way(target: Target) -> Tensor:
+        return _send(passed, target.channel, target.place, target.value)[0]
+
+    return cropped(passed.output, passed.leaf, passed.rule, passed.options, targets, whole_way)
+
+
+def _inversion(
+    passed: _Pass, unit: Unit, seed: _Seed, relevance: Tensor, without_rule: set[str]
+) -> Inversion:
+    """Check a relevance and say what has to be known of it."""
+    if not _is_finite(relevance) or not math.isfinite(seed.activation):
         raise NetworkError(
             f"the way back from {unit} gives NaN or infinity{_culprit(passed.network)}"
         )
     flags = (*([] if seed.values.any() else [INACTIVE]), *passed.flags)
-    met = sorted(passed.without_rule | rules.without_rule)
+    met = sorted(passed.without_rule | without_rule)
     flags += tuple(f"no rule for {name}: {passed.options.activations}" for name in met)
     return Inversion(relevance, unit, passed.method, seed.activation, seed.position, flags)
 

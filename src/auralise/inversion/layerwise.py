@@ -1,0 +1,140 @@
+"""Many units of one layer at a position each: back from one forward pass, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from auralise.inversion.base import InversionOptions
+from auralise.inversion.cropping import Crop, crop
+from auralise.inversion.relu_rules import Rule
+
+CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**28}
+"""Size of a batch of windows where it is largest: little enough for the cache of a CPU."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One position of one unit and what is sent back from it.
+
+    Attributes
+    ----------
+    channel : int
+        The unit.
+    place : tuple of int
+        Index behind the channel axis of the layer's output.
+    value : Tensor, shape ()
+        The signal there.
+    """
+
+    channel: int
+    place: tuple[int, ...]
+    value: Tensor
+
+
+def cropped(
+    output: Tensor,
+    leaf: Tensor,
+    rule: Rule | None,
+    options: InversionOptions,
+    targets: Sequence[Target],
+    whole_way: Callable[[Target], Tensor],
+) -> Iterator[Tensor] | None:
+    """Send single positions back within their receptive fields, many at a time.
+
+    One of the targets, the nearest to an edge, also goes the whole way; if its two maps differ,
+    all targets go the whole way.
+
+    Parameters
+    ----------
+    output : Tensor, shape (1, channels, ...)
+        The layer's output, with its recorded graph.
+    leaf : Tensor, shape (channels, ...)
+        What the graph begins with.
+    rule : Rule or None
+        Of the method.
+    options : InversionOptions
+        Choices that the method leaves open.
+    targets : sequence of Target
+        In the order wanted.
+    whole_way : callable
+        From a target to its relevance, through all of the graph.
+
+    Returns
+    -------
+    iterator of Tensor, shape (channels, ...), or None
+        The relevance of each target, expanded to the input's shape when it is asked for; None
+        where the graph does not allow it or nothing would be gained.
+    """
+    if leaf.dtype not in {torch.float32, torch.float64}:
+        return None
+    plan = crop(output, leaf, rule, options)
+    if plan is None or not _pays(plan, len(targets)):
+        return None
+    return _relevances(plan, targets, whole_way)
+
+
+def _pays(plan: Crop, count: int) -> bool:
+    """Return whether the windows are fewer numbers than the maps, the one check included."""
+    windows = 2 * plan.elements  # cutting out costs about as much as the operations
+    return count * (plan.whole - windows) > plan.whole + windows
+
+
+def chunk_size(plan: Crop) -> int:
+    """Return how many positions go back at a time: all their windows fit in `CHUNK_BYTES`.
+
+    Parameters
+    ----------
+    plan : Crop
+        The way back.
+    """
+    budget = CHUNK_BYTES.get(plan.leaf.device.type, CHUNK_BYTES["cuda"])
+    return max(1, budget // (plan.largest * plan.leaf.element_size()))
+
+
+def _relevances(
+    plan: Crop, targets: Sequence[Target], whole_way: Callable[[Target], Tensor]
+) -> Iterator[Tensor]:
+    """Yield each target's relevance, chunk by chunk."""
+    witness = _witness(plan, targets)
+    if not _agree(_place(plan, witness, *_pieces(plan, [witness])), whole_way(witness)):
+        yield from map(whole_way, targets)
+        return
+    size = chunk_size(plan)
+    for first in range(0, len(targets), size):
+        chunk = targets[first : first + size]
+        for target, piece in zip(chunk, _pieces(plan, chunk), strict=True):
+            yield _place(plan, target, piece)
+
+
+def _witness(plan: Crop, targets: Sequence[Target]) -> Target:
+    """Return the target nearest to an edge of the map, among those that send anything."""
+    lengths = plan.output.shape[2:]
+
+    def distance(target: Target) -> int:
+        to_edges = (min(p, n - 1 - p) for p, n in zip(target.place, lengths, strict=True))
+        return min(to_edges, default=0)
+
+    return min((t for t in targets if t.value != 0), key=distance, default=targets[0])
+
+
+def _agree(found: Tensor, expected: Tensor) -> bool:
+    """Return whether two maps are the same but for rounding."""
+    tolerance = torch.finfo(expected.dtype).eps ** 0.5 * expected.abs().max()
+    return bool((found - expected).abs().max() <= tolerance)  # False where there is NaN
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def _pieces(plan: Crop, targets: Sequence[Target]) -> Tensor:
+    values = torch.stack([target.value for target in targets])
+    return plan.send([t.channel for t in targets], [t.place for t in targets], values)
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def _place(plan: Crop, target: Target, piece: Tensor) -> Tensor:
+    return plan.place(piece, target.place)
