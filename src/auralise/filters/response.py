@@ -148,7 +148,7 @@ def respond_to_magnitudes(
     Parameters
     ----------
     magnitudes : Tensor, shape (filters, bins), float64
-        |H| on equally spaced frequencies from 0 to half of ``sample_rate``; not negative.
+        ``|H|`` on equally spaced frequencies from 0 to half of ``sample_rate``; not negative.
     sample_rate : int
         In Hz.
     names : tuple of str, optional
@@ -190,7 +190,7 @@ def respond_to_magnitudes(
 
 
 def _power(taps: Tensor, n_fft: int) -> tuple[Tensor, Tensor]:
-    """Return |H|^2 at frequencies from 0 to half the rate, and the share at negative ones."""
+    """Return ``|H|``^2 at frequencies from 0 to half the rate, and the share at negative ones."""
     half = n_fft // 2
     if not taps.is_complex():
         spectrum = torch.view_as_real(torch.fft.rfft(taps, n_fft))
@@ -237,7 +237,7 @@ def _measure(power: Tensor, step: float, resolution: float) -> dict[str, Tensor]
     logs = scaled.clamp_min(_FLOOR).log_()
     position, height = _summit(logs, at)
     low, high = _half_power(logs, at, height - torch.tensor(2.0).log())
-    # Energy below each bin by the trapezoidal rule: exact for the polynomial that |H|^2 is.
+    # Energy below each bin by the trapezoidal rule: exact for the polynomial that ``|H|``^2 is.
     below = torch.zeros_like(scaled)
     torch.cumsum(0.5 * (scaled[:, 1:] + scaled[:, :-1]), 1, out=below[:, 1:])
     energy = below[:, -1]

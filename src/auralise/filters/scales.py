@@ -71,7 +71,7 @@ def cramer_von_mises_to_uniform(values: Tensor) -> Tensor:
     r"""Return the Cramér-von Mises distance between samples and the uniform distribution.
 
     .. math:: \int_0^1 (F_n(u) - u)^2 du
-              = \frac{1}{12 n^2} + \frac{1}{n} \sum_i \Big(u_{(i)} - \frac{2 i - 1}{2 n}\Big)^2
+              = \frac{1}{12 n^2} + \frac{1}{n} \sum_i (u_{(i)} - \frac{2 i - 1}{2 n})^2
 
     Parameters
     ----------

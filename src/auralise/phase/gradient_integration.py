@@ -201,14 +201,15 @@ class IteratedGradientIntegration:
     seed : int
         Of the random phases below ``tolerance``.
     alpha : float
-        Acceleration, at least 0.
+        Acceleration, at least 0. From such a start 0.95 comes nearer than the 0.99 that is usual
+        from random phases; chosen on clips that no table here is made of.
     tolerance : float
         Relative to each channel's largest magnitude, in (0, 1).
     """
 
     n_iter: int = 32
     seed: int = 0
-    alpha: float = 0.99
+    alpha: float = 0.95
     tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
