@@ -281,3 +281,15 @@ def test_a_bank_that_cannot_be_is_refused(change, error, message):
 def test_few_taps_are_said_to_resolve_nothing():
     bank = effective_bank(seeded(nn.Conv1d(1, 3, 3)), sample_rate=RATE)
     assert any("3 taps resolve 5333.33 Hz" in note for note in bank.notes)
+
+
+def test_copies_are_those_that_a_comparison_of_all_pairs_finds():
+    """Some scaled, some negative, one almost a copy; and a bank of copies only, which is slow."""
+    taps = torch.randn(60, 20, dtype=torch.float64)
+    taps[30:40] = taps[5:15] * torch.linspace(-3, 4, 10)[:, None]
+    taps[50] = taps[20] + 1e-3 * taps[21]
+    unit = taps / torch.linalg.vector_norm(taps, dim=1, keepdim=True)
+    slow = torch.tril((unit @ unit.T).abs() > 1 - 1e-9, diagonal=-1).any(1)
+    assert torch.equal(FilterBank(taps, RATE).duplicate, slow)
+    assert slow.sum() == 10
+    assert FilterBank(torch.ones(500, 64).double(), RATE).dead == 499

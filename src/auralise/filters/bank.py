@@ -14,6 +14,9 @@ from auralise.errors import InvalidValueError, NetworkError, ShapeError
 from auralise.filters.trace import Trace, trace_first_convolution
 from auralise.models.base import MusicNetwork
 
+PAIRS = 8192
+"""How many pairs of filters are compared at a time."""
+
 _SILENT = 1e-6  # of the largest norm in the bank
 _COPY = 1e-9  # how far from 1 the correlation of two copies may be
 _LINEAR = 1e-3  # relative deviation that float32 leaves when a bank is compared with its network
@@ -91,9 +94,15 @@ class FilterBank:
         """Which filters copy an earlier one, up to scale and sign: bool, (filters,)."""
         norms = torch.linalg.vector_norm(self.impulse_responses, dim=1, keepdim=True)
         unit = self.impulse_responses / norms.clamp_min(torch.finfo(torch.float64).tiny)
-        alike = (unit @ unit.mH).abs() > 1.0 - _COPY
-        silent = self.silent
-        return torch.tril(alike & ~silent[:, None] & ~silent, diagonal=-1).any(1)
+        # Copies have the same part along any direction: only those that agree are compared.
+        direction = torch.randn(unit.shape[1], generator=torch.Generator().manual_seed(0)).to(unit)
+        parts = (unit @ direction).abs() / torch.linalg.vector_norm(direction)
+        first, second = neighbours(parts, ~self.silent, math.sqrt(2.0 * _COPY))
+        copies = torch.zeros(len(unit), dtype=torch.bool)
+        for one, two in zip(torch.split(first, PAIRS), torch.split(second, PAIRS), strict=True):
+            alike = (unit[one] * unit[two].conj()).sum(1).abs() > 1.0 - _COPY
+            copies[torch.maximum(one, two)[alike]] = True
+        return copies
 
     @property
     def dead(self) -> int:
@@ -203,6 +212,19 @@ def untrained_banks(
                 )
             banks.append(effective_bank(module, layer, sample_rate=rate))
     return banks
+
+
+def neighbours(numbers: Tensor, allowed: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Return the indices of all allowed pairs of numbers at most ``tolerance`` apart."""
+    index = torch.nonzero(allowed)[:, 0]
+    order = torch.argsort(numbers[index], stable=True)
+    index, in_order = index[order], numbers[index][order]
+    end = torch.searchsorted(in_order, in_order + tolerance, right=True)
+    start = torch.arange(len(index))
+    count = end - start - 1
+    left = torch.repeat_interleave(start, count)
+    offset = torch.arange(len(left)) - torch.repeat_interleave(count.cumsum(0) - count, count)
+    return index[left], index[left + 1 + offset]
 
 
 def _sample_rate(network: MusicNetwork | nn.Module, given: int | None) -> int:

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from auralise.errors import InvalidValueError, ShapeError
-from auralise.filters.bank import FilterBank
+from auralise.filters.bank import PAIRS, FilterBank, neighbours
 from auralise.filters.response import BankResponse
-
-_PAIRS = 8192  # that are worked on at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,11 +105,11 @@ def phase_pairs(
     tolerance = bank.resolution / 2 if tolerance is None else tolerance
     _check(bank, response, tolerance, among)
     allowed = ~response.unresolved if among is None else among & ~response.unresolved
-    first, second = _neighbours(response.peak, allowed, tolerance)
+    first, second = neighbours(response.peak, allowed, tolerance)
     unit = taps / torch.linalg.vector_norm(taps, dim=1, keepdim=True).clamp_min(1e-300)
     turned = _hilbert(unit)
     inner, outer = [], []
-    for one, two in zip(torch.split(first, _PAIRS), torch.split(second, _PAIRS), strict=True):
+    for one, two in zip(torch.split(first, PAIRS), torch.split(second, PAIRS), strict=True):
         # Parseval: sum A conj(B) over positive frequencies is <a, b> + i <a, Hilbert of b>,
         # and outside of its taps the first factor is zero.
         inner.append((unit[one] * unit[two]).sum(1))
@@ -142,19 +140,6 @@ def _check(
         raise ShapeError(f"among must have shape ({filters},), got {tuple(among.shape)}")
     if not tolerance >= 0:
         raise InvalidValueError(f"tolerance must not be negative, got {tolerance} Hz")
-
-
-def _neighbours(peak: Tensor, allowed: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
-    """Return the indices of all pairs whose peaks are at most ``tolerance`` apart."""
-    index = torch.nonzero(allowed)[:, 0]
-    order = torch.argsort(peak[index], stable=True)
-    index, sorted_peaks = index[order], peak[index][order]
-    end = torch.searchsorted(sorted_peaks, sorted_peaks + tolerance, right=True)
-    start = torch.arange(len(index))
-    count = end - start - 1
-    left = torch.repeat_interleave(start, count)
-    offset = torch.arange(len(left)) - torch.repeat_interleave(count.cumsum(0) - count, count)
-    return index[left], index[left + 1 + offset]
 
 
 def _hilbert(taps: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from auralise.errors import InvalidValueError, ShapeError
 from auralise.filters.bank import FilterBank
 
-_CHUNK = 1 << 21  # values of the power response that are worked on at a time
+_CHUNK = 1 << 17  # values that are worked on at a time: few enough for a processor's cache
 _FLOOR = 1e-12  # powers below -120 dB of the peak count as that, in logarithms
 _NARROWEST = 0.886  # -3 dB width of a rectangular window, in units of fs / L
 
@@ -131,9 +131,11 @@ def respond(bank: FilterBank) -> BankResponse:
     taps = bank.impulse_responses
     n_fft = 1 << (max(4096, 16 * taps.shape[1]) - 1).bit_length()
     rows = max(1, _CHUNK // n_fft)
-    parts = [_power(chunk, n_fft) for chunk in torch.split(taps, rows)]
-    power = torch.cat([part for part, _ in parts])
-    negative = torch.cat([part for _, part in parts])
+    power = torch.empty(len(taps), n_fft // 2 + 1, dtype=torch.float64)
+    negative = torch.empty(len(taps), dtype=torch.float64)
+    for part, *out in zip(*(torch.split(x, rows) for x in (taps, power, negative)), strict=True):
+        for target, value in zip(out, _power(part, n_fft), strict=True):
+            target.copy_(value)
     step = bank.sample_rate / n_fft
     return _describe(
         power, step, bank.resolution, negative, bank.silent, bank.duplicate, bank.names
@@ -193,10 +195,11 @@ def _power(taps: Tensor, n_fft: int) -> tuple[Tensor, Tensor]:
     """Return ``|H|``^2 at frequencies from 0 to half the rate, and the share at negative ones."""
     half = n_fft // 2
     if not taps.is_complex():
-        spectrum = torch.view_as_real(torch.fft.rfft(taps, n_fft))
+        spectrum = torch.fft.rfft(taps, n_fft)
         share = torch.full((len(taps),), 0.5, dtype=torch.float64)
-        return spectrum.square().sum(-1), share
-    power = torch.view_as_real(torch.fft.fft(taps, n_fft)).square().sum(-1)
+        return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag), share
+    spectrum = torch.fft.fft(taps, n_fft)
+    power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
     both = 0.5 * (power[:, 0] + power[:, half])  # belong to either side
     share = (power[:, half + 1 :].sum(1) + both) / power.sum(1)
     return power[:, : half + 1].contiguous(), share
