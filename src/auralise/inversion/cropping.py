@@ -108,10 +108,13 @@ class Crop:
             In the box of the leaf; `place` puts each into the input's shape.
         """
         first, lengths = self.steps[0].node, self.steps[0].lengths
+        box = self.boxes[first][1:]
         seeds = values.new_zeros(len(places), *sizes(self.boxes[first], lengths))
-        for seed, channel, place, value in zip(seeds, channels, places, values, strict=True):
-            inside = zip(place, self.boxes[first][1:], strict=True)
-            seed[(channel, *(p - w.first(place) if w else p for p, w in inside))] = value
+        starts = [
+            (channel, *(p - w.first(place) if w else p for p, w in zip(place, box, strict=True)))
+            for channel, place in zip(channels, places, strict=True)
+        ]
+        seeds[(range(len(starts)), *zip(*starts, strict=True))] = values
         signals: dict[Node, Tensor] = {first: seeds}
         for step in self.steps:
             signal = self._arrived(signals, step, places)

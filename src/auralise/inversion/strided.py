@@ -18,7 +18,8 @@ from auralise.inversion.windows import (
     Window,
     cut_out,
     firsts,
-    local_places,
+    local_indices,
+    offsets,
     settle,
     sizes,
     spans,
@@ -106,15 +107,18 @@ def _max_pool(asked: Asked) -> Answer | None:
         return None
     dead = _dead(node, values, switches, windows) if asked.options.dead_windows == "block" else None
     reached = settle((box[0], *_spread(box, asked.lengths, windows)[1:]), below)
+    winners = local_indices(switches, below[1:], reached[1:])
+    _, height, width = sizes(reached, below)
 
     def send(signal: Tensor, places: Sequence[Place]) -> Sequence[Tensor]:
         if dead is not None:
             signal = signal.masked_fill(cut_out(dead, box, places), 0)
-        at = local_places(cut_out(switches, box, places), below[1:], reached[1:], places)
-        shape = [len(signal), signal.shape[1], *sizes(reached, below)[1:]]
-        flat = signal.new_zeros(*shape[:2], shape[2] * shape[3])
-        flat.scatter_add_(2, at.flatten(2).expand(len(signal), -1, -1), signal.flatten(2))
-        return [flat.reshape(shape)]
+        first = torch.tensor(offsets(below[1:], reached[1:], places), device=signal.device)
+        at = (cut_out(winners, box, places) - first[:, None, None, None]).flatten(2)
+        at = at.clamp_(0, height * width - 1).expand(len(signal), -1, -1)  # 0 arrives beyond edges
+        flat = signal.new_zeros(*signal.shape[:2], height * width)
+        flat.scatter_add_(2, at, signal.flatten(2))
+        return [flat.reshape(*flat.shape[:2], height, width)]
 
     return Answer(box, (reached,), send)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 Place = Sequence[int]
@@ -103,10 +102,11 @@ def cut_out(values: Tensor, box: Box, places: Sequence[Place]) -> Tensor:
     kept = tuple(None if n == 1 else w for w, n in zip(box, lengths, strict=True))
     if not any(kept):
         return values
-    cut = values.new_zeros(len(places), *sizes(kept, lengths))
-    for piece, place in zip(cut, places, strict=True):
+    cut = values.new_empty(len(places), *sizes(kept, lengths))
+    for i, place in enumerate(places):
         inner, outer = _overlap(kept, lengths, place)
-        piece[inner] = values[0][outer]
+        cut[i][inner] = values[0][outer]
+    clear_outside(cut, kept, lengths, places)
     return cut
 
 
@@ -130,13 +130,13 @@ def clear_outside(
     for axis, (window, length) in enumerate(zip(box, lengths, strict=True)):
         if window is None:
             continue
-        for piece, first in zip(signal, firsts(window, places), strict=True):
+        for i, first in enumerate(firsts(window, places)):
             before, after = -first, first + window.size - length
             if before > 0:
-                piece.narrow(axis, 0, min(before, window.size)).zero_()
+                signal[i].narrow(axis, 0, min(before, window.size)).zero_()
             if after > 0:
                 kept = max(window.size - after, 0)
-                piece.narrow(axis, kept, window.size - kept).zero_()
+                signal[i].narrow(axis, kept, window.size - kept).zero_()
 
 
 def lay(
@@ -195,36 +195,31 @@ def spans(box: Box, change: Callable[[int, Window | None], Window | None]) -> Bo
     return (None, *(change(axis, window) for axis, window in enumerate(box[1:])))
 
 
-def local_places(
-    switches: Tensor, plane: Sequence[int], box: Box, places: Sequence[Place]
-) -> Tensor:
-    """Turn indices into a plane into indices into each position's box of it.
+def local_indices(indices: Tensor, plane: Sequence[int], box: Box) -> Tensor:
+    """Turn places of a plane into places of a box that lies anywhere on it.
 
     Parameters
     ----------
-    switches : Tensor of int, shape (positions or 1, channels, ...)
+    indices : Tensor of int
         Flat indices into a plane.
     plane : sequence of int
-        Shape of the plane.
+        Height and width of the plane.
     box : Box
-        Of the plane's axes.
-    places : sequence of Place
-        The positions.
+        Of the plane's two axes.
 
     Returns
     -------
-    Tensor of int, shape (positions or 1, channels, ...)
-        Kept within the box.
+    Tensor of int
+        What remains is to subtract `offsets`.
     """
-    inside = sizes(box, plane)
-    local = torch.zeros_like(switches)
-    scale = 1
-    for axis in reversed(range(len(plane))):
-        at = switches % plane[axis]
-        switches = switches.div(plane[axis], rounding_mode="floor")
-        if box[axis] is not None:
-            start = torch.tensor(firsts(box[axis], places), device=at.device)
-            at = (at - start.reshape(-1, *[1] * (at.ndim - 1))).clamp_(0, inside[axis] - 1)
-        local = local + at * scale
-        scale *= inside[axis]
-    return local
+    width, inside = plane[1], sizes(box, plane)[1]
+    if inside == width:
+        return indices
+    return indices - indices.div(width, rounding_mode="floor") * (width - inside)
+
+
+def offsets(plane: Sequence[int], box: Box, places: Sequence[Place]) -> list[int]:
+    """Return the number that `local_indices` gives to the first place of each position's box."""
+    inside = sizes(box, plane)[1]
+    rows, columns = (firsts(window, places) for window in box)
+    return [row * inside + column for row, column in zip(rows, columns, strict=True)]
