@@ -1,6 +1,7 @@
 """What first layers are tuned to: filters, their responses, and the scale they lie on."""
 
 from auralise.filters.bank import FilterBank, effective_bank, untrained_banks
+from auralise.filters.orientation import count_classes, first_kernels, orientation_classes
 from auralise.filters.pairs import PhasePairs, phase_pairs
 from auralise.filters.resampling import Interval
 from auralise.filters.response import BankResponse, respond, respond_to_magnitudes
@@ -18,10 +19,13 @@ __all__ = [
     "ScaleDistance",
     "Verdict",
     "bandwidth_slope",
+    "count_classes",
     "cumulative_response",
     "effective_bank",
+    "first_kernels",
     "fit_family",
     "judge_scale",
+    "orientation_classes",
     "phase_pairs",
     "respond",
     "respond_to_magnitudes",
