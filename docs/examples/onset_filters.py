@@ -9,4 +9,6 @@ layer, kernels = first_kernels(tiny_network())
 filters, bins, frames = kernels.shape
 controls = untrained_kernels((bins, frames), 64)
 for entry in count_classes(kernels, controls):
-    print(f"{entry.name}: {entry.count} of {filters}, {entry.share}; {entry.untrained:.1%} untrained")
+    print(
+        f"{entry.name}: {entry.count} of {filters}, {entry.share}; {entry.untrained:.1%} untrained"
+    )
