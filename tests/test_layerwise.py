@@ -48,7 +48,7 @@ def network(channels=6, last=8):
     ).eval()
 
 
-@pytest.mark.parametrize("position", ["peak", (0, 0), (2, None), (None, 6), (5, 6)])
+@pytest.mark.parametrize("position", ["peak", "whole", (0, 0), (2, None), (None, 6), (5, 6)])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_layer_gives_the_same_inversions_as_its_units_one_by_one(method, position, sent):
     net, features = network(), torch.randn(1, 23, 29)
@@ -163,9 +163,11 @@ def test_a_hook_in_the_network_that_changes_gradients_is_obeyed():
 
 @pytest.mark.parametrize(
     ("layer", "position", "channels"),
-    [("6", "whole", None), ("8", "peak", None), ("6", "peak", [3])],
+    [("6", "whole", [0, 1, 2]), ("8", "peak", None), ("6", "peak", [3]), ("6", "whole", [4])],
 )
-def test_whole_maps_dense_layers_and_single_units_go_the_whole_way(layer, position, channels, sent):
+def test_few_whole_maps_dense_layers_and_single_units_go_the_whole_way(
+    layer, position, channels, sent
+):
     net = nn.Sequential(*network(), nn.Flatten(), nn.Linear(8 * 6 * 7, 5)).eval()
     found = list(invert_layer(net, torch.randn(1, 23, 29), layer, channels, position=position))
     assert sent == [f.unit.channel for f in found]

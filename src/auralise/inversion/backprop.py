@@ -20,7 +20,7 @@ from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
 from auralise.errors import InvalidValueError, NetworkError
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
-from auralise.inversion.layerwise import Target, cropped
+from auralise.inversion.layerwise import Target, together
 from auralise.inversion.relu_rules import RULES, BackwardRules, Rule
 from auralise.inversion.spellings import apply_rule, depends_on_data
 
@@ -103,9 +103,9 @@ def invert_layer(
 ) -> Iterator[Inversion]:
     """Invert units of one layer, with one forward pass for all of them.
 
-    Single positions of several units go back in batches, within what they can see of the input,
-    where the network allows that (`auralise.inversion.cropping`) and it is less work; the maps
-    are the same but for rounding.
+    Where the network allows it (`auralise.inversion.cropping`) and it is less work, units go back
+    in batches, single positions within what they can see of the input; the maps are the same but
+    for rounding.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def invert_layer(
     count = passed.output.shape[1]
     units = [Unit(layer, c) for c in (range(count) if channels is None else channels)]
     seeds = [_seed(passed, unit, position) for unit in units]
-    maps = _within_fields(passed, units, seeds)
+    maps = _together(passed, units, seeds)
     if maps is None:
         return (_backward(passed, unit, seed) for unit, seed in zip(units, seeds, strict=True))
     passed_on = zip(units, seeds, maps, strict=True)
@@ -272,8 +272,11 @@ def _place(values: Tensor, layer: str, position: Position) -> tuple[int, ...]:
     if values.ndim == 0:
         return ()
     open_part = values[tuple(slice(None) if i is None else slice(i, i + 1) for i in wanted)]
-    best = torch.unravel_index(open_part.argmax(), open_part.shape)
-    return tuple(int(b) if i is None else i for i, b in zip(wanted, best, strict=True))
+    best, place = int(open_part.argmax()), list(wanted)
+    for axis in reversed(range(values.ndim)):
+        best, index = divmod(best, open_part.shape[axis])
+        place[axis] = index if wanted[axis] is None else wanted[axis]
+    return tuple(i for i in place if i is not None)
 
 
 def _backward(passed: _Pass, unit: Unit, seed: _Seed) -> Inversion:
@@ -294,22 +297,21 @@ def _send(
     return relevance, rules.without_rule
 
 
-def _within_fields(
+def _together(
     passed: _Pass, units: Sequence[Unit], seeds: Sequence[_Seed]
 ) -> Iterator[Tensor] | None:
-    """Return the relevances of single positions from their receptive fields, if that is better."""
+    """Return the relevances of units that go back in batches, if they can and it is better."""
+    if passed.without_rule:
+        return None
     targets = [
         Target(unit.channel, seed.position, seed.values)
         for unit, seed in zip(units, seeds, strict=True)
-        if seed.position is not None
     ]
-    if len(targets) < max(len(units), 2) or passed.without_rule:
-        return None
 
     def whole_way(target: Target) -> Tensor:
-        return _send(passed, target.channel, target.place, target.value)[0]
+        return _send(passed, target.channel, target.place, target.values)[0]
 
-    return cropped(passed.output, passed.leaf, passed.rule, passed.options, targets, whole_way)
+    return together(passed.output, passed.leaf, passed.rule, passed.options, targets, whole_way)
 
 
 def _inversion(

@@ -91,38 +91,40 @@ class Crop:
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def send(self, channels: Sequence[int], places: Sequence[Place], values: Tensor) -> Tensor:
-        """Send one value from each position back to the input.
+        """Send what units have at their positions, or their whole maps, back to the input.
 
         Parameters
         ----------
         channels : sequence of int
             The units.
         places : sequence of Place
-            Their positions.
-        values : Tensor, shape (positions,)
-            What is sent.
+            Their positions; empty ones for whole maps.
+        values : Tensor, shape (units,) or (units, ...)
+            What is sent: one value from each position, or the maps.
 
         Returns
         -------
-        Tensor, shape (positions, channels, ...)
+        Tensor, shape (units, channels, ...)
             In the box of the leaf; `place` puts each into the input's shape.
         """
         first, lengths = self.steps[0].node, self.steps[0].lengths
         box = self.boxes[first][1:]
         seeds = values.new_zeros(len(places), *sizes(self.boxes[first], lengths))
-        starts = [
-            (channel, *(p - w.first(place) if w else p for p, w in zip(place, box, strict=True)))
-            for channel, place in zip(channels, places, strict=True)
-        ]
-        seeds[(range(len(starts)), *zip(*starts, strict=True))] = values
+        for i, (channel, place) in enumerate(zip(channels, places, strict=True)):
+            inside = zip(place, box[: len(place)], strict=True)
+            seeds[(i, channel, *(p - w.first(place) if w else p for p, w in inside))] = values[i]
         signals: dict[Node, Tensor] = {first: seeds}
+        del seeds  # as every signal, needed until it has been passed on
         for step in self.steps:
-            signal = self._arrived(signals, step, places)
-            sent = step.answer.send(signal, places)
-            for node, box, part in zip(step.below, step.answer.boxes, sent, strict=True):
-                laid = lay(part, box, self.boxes[node], self.shapes[node], places)
-                signals[node] = signals[node] + laid if node in signals else laid
+            self._pass_on(signals, step, places)
         return signals[self.source]
+
+    def _pass_on(self, signals: dict[Node, Tensor], step: _Step, places: Sequence[Place]) -> None:
+        """Replace the signal at one operation by what it sends to those below."""
+        sent = step.answer.send(self._arrived(signals, step, places), places)
+        for node, box, part in zip(step.below, step.answer.boxes, sent, strict=True):
+            laid = lay(part, box, self.boxes[node], self.shapes[node], places)
+            signals[node] = signals[node] + laid if node in signals else laid
 
     def _arrived(self, signals: dict[Node, Tensor], step: _Step, places: Sequence[Place]) -> Tensor:
         """Return the sum of what came to an operation, with nothing beyond the map's edges."""
@@ -148,8 +150,15 @@ class Crop:
         return lay(piece[None], box, whole, tuple(self.leaf.shape), [place])[0]
 
 
-def crop(output: Tensor, leaf: Tensor, rule: Rule | None, options: InversionOptions) -> Crop | None:
-    """Plan the way back from single positions of a layer.
+def crop(
+    output: Tensor,
+    leaf: Tensor,
+    rule: Rule | None,
+    options: InversionOptions,
+    *,
+    whole: bool = False,
+) -> Crop | None:
+    """Plan the way back from single positions of a layer, or from whole maps.
 
     Parameters
     ----------
@@ -161,6 +170,8 @@ def crop(output: Tensor, leaf: Tensor, rule: Rule | None, options: InversionOpti
         Of the method.
     options : InversionOptions
         Choices that the method leaves open; only ``dead_windows`` matters here.
+    whole : bool
+        Leave nothing out; for units that are followed on all of their maps.
 
     Returns
     -------
@@ -175,8 +186,8 @@ def crop(output: Tensor, leaf: Tensor, rule: Rule | None, options: InversionOpti
     source = [node for node in order if getattr(node, "variable", None) is leaf]
     if len(known) < len(order) or len(source) != 1 or order[0] is not output.grad_fn:
         return None
-    first = (None, *(Window(axis, 1, 0, 1) for axis in range(output.ndim - 2)))
-    boxes: dict[Node, Box] = {order[0]: settle(first, known[order[0]])}
+    single = [None if whole else Window(axis, 1, 0, 1) for axis in range(output.ndim - 2)]
+    boxes: dict[Node, Box] = {order[0]: settle((None, *single), known[order[0]])}
     steps = []
     for node in order:
         if node is source[0]:

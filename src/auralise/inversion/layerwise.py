@@ -1,4 +1,4 @@
-"""Many units of one layer at a position each: back from one forward pass, in batches."""
+"""Many units of one layer: back from one forward pass, in batches."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from auralise.inversion.base import InversionOptions
 from auralise.inversion.cropping import Crop, crop
 from auralise.inversion.relu_rules import Rule
 
+WHOLE_MAPS = 8
+"""From so many whole maps on, the planned way back is quicker than autograd's, check included."""
+
 CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**28}
 """Size of a batch of windows where it is largest: little enough for the cache of a CPU."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """One position of one unit and what is sent back from it.
+    """One unit, and what is sent back from it.
 
     Attributes
     ----------
     channel : int
         The unit.
-    place : tuple of int
-        Index behind the channel axis of the layer's output.
-    value : Tensor, shape ()
+    place : tuple of int, or None
+        Index behind the channel axis of the layer's output; None for the whole map.
+    values : Tensor, shape () or that of the unit's map
         The signal there.
     """
 
     channel: int
-    place: tuple[int, ...]
-    value: Tensor
+    place: tuple[int, ...] | None
+    values: Tensor
 
 
-def cropped(
+def together(
     output: Tensor,
     leaf: Tensor,
     rule: Rule | None,
@@ -43,10 +46,10 @@ def cropped(
     targets: Sequence[Target],
     whole_way: Callable[[Target], Tensor],
 ) -> Iterator[Tensor] | None:
-    """Send single positions back within their receptive fields, many at a time.
+    """Send units back, single positions within their receptive fields, many at a time.
 
-    One of the targets, the nearest to an edge, also goes the whole way; if its two maps differ,
-    all targets go the whole way.
+    One of the targets, the nearest to an edge, also goes the way of autograd; if its two maps
+    differ, all targets go that way.
 
     Parameters
     ----------
@@ -59,9 +62,9 @@ def cropped(
     options : InversionOptions
         Choices that the method leaves open.
     targets : sequence of Target
-        In the order wanted.
+        In the order wanted; all with a position or all without.
     whole_way : callable
-        From a target to its relevance, through all of the graph.
+        From a target to its relevance, by autograd.
 
     Returns
     -------
@@ -69,10 +72,12 @@ def cropped(
         The relevance of each target, expanded to the input's shape when it is asked for; None
         where the graph does not allow it or nothing would be gained.
     """
-    if leaf.dtype not in {torch.float32, torch.float64}:
+    whole = any(target.place is None for target in targets)
+    few = WHOLE_MAPS if whole else 2
+    if leaf.dtype not in {torch.float32, torch.float64} or len(targets) < few:
         return None
-    plan = crop(output, leaf, rule, options)
-    if plan is None or not _pays(plan, len(targets)):
+    plan = crop(output, leaf, rule, options, whole=whole)
+    if plan is None or not (whole or _pays(plan, len(targets))):
         return None
     return _relevances(plan, targets, whole_way)
 
@@ -115,10 +120,10 @@ def _witness(plan: Crop, targets: Sequence[Target]) -> Target:
     lengths = plan.output.shape[2:]
 
     def distance(target: Target) -> int:
-        to_edges = (min(p, n - 1 - p) for p, n in zip(target.place, lengths, strict=True))
+        to_edges = (min(p, lengths[axis] - 1 - p) for axis, p in enumerate(target.place or ()))
         return min(to_edges, default=0)
 
-    return min((t for t in targets if t.value != 0), key=distance, default=targets[0])
+    return min((t for t in targets if t.values.any()), key=distance, default=targets[0])
 
 
 def _agree(found: Tensor, expected: Tensor) -> bool:
@@ -130,11 +135,11 @@ def _agree(found: Tensor, expected: Tensor) -> bool:
 @torch.inference_mode(False)
 @torch.no_grad()
 def _pieces(plan: Crop, targets: Sequence[Target]) -> Tensor:
-    values = torch.stack([target.value for target in targets])
-    return plan.send([t.channel for t in targets], [t.place for t in targets], values)
+    values = torch.stack([target.values for target in targets])
+    return plan.send([t.channel for t in targets], [t.place or () for t in targets], values)
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
 def _place(plan: Crop, target: Target, piece: Tensor) -> Tensor:
-    return plan.place(piece, target.place)
+    return plan.place(piece, target.place or ())
