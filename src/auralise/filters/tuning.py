@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -29,9 +29,6 @@ from auralise.models.base import MusicNetwork
 
 CLICKS = 8
 """Places of a click between two positions of a layer."""
-
-PROBES_AT_ONCE = 4
-"""Clicks and chirps that go through the network at once; they are longer than other stimuli."""
 
 Reduction = Literal["max", "mean"]
 Progress = Callable[[str, int, int], object]
@@ -55,11 +52,11 @@ class Tuning:
         Activation in silence, which is what responses have to be compared with.
     click, rising, falling : Tensor, shape (channels,), float64
         Strongest activation for clicks, and for logarithmic chirps over the grid's range within
-        ``probe_seconds``, at the highest level.
+        ``chirp_seconds``, at the highest level.
     reduction : {"max", "mean"}
         Over positions and variants.
-    seconds, probe_seconds : float
-        Length of the stimuli; of clicks and chirps.
+    seconds, chirp_seconds : float
+        Length of the stimuli; of the chirps.
     variants : int
         How many starting phases, or seeds, of each stimulus were played.
     sample_rate : int
@@ -78,7 +75,7 @@ class Tuning:
     falling: Tensor
     reduction: Reduction
     seconds: float
-    probe_seconds: float
+    chirp_seconds: float
     variants: int
     sample_rate: int
 
@@ -92,7 +89,7 @@ def tune(
     levels_db: Sequence[float] = (LEVEL_DB,),
     reduction: Reduction = "max",
     variants: int | None = None,
-    batch_size: int = 32,
+    batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Tuning:
     """Measure the activation of every unit of a layer against frequency and level.
@@ -119,7 +116,7 @@ def tune(
         with a stride, one phase may be all it ever sees of a tone: 8 for raw audio, 4 for noise,
         else 1, if not given.
     batch_size : int
-        Stimuli that go through the network at once.
+        Stimuli that go through the network at once; on a graphics card more are faster.
     progress : callable, optional
         Called with a name, the number of stimuli that are done, and of all.
 
@@ -148,7 +145,7 @@ def tune(
     sounds = _reporting(sweep, excerpt.seconds, f"playing to {layer}", progress)
     answers = runner.run(sounds).view(*sweep.shape, -1)
     quiet = silence(excerpt.seconds, sweep.sample_rate, dtype=torch.float64)
-    probe_seconds, (click, rising, falling) = _probes(runner, sweep)
+    chirp_seconds, (click, rising, falling) = _probes(runner, sweep)
     return Tuning(
         model=card.name,
         layer=layer,
@@ -162,7 +159,7 @@ def tune(
         falling=falling,
         reduction=reduction,
         seconds=excerpt.seconds,
-        probe_seconds=probe_seconds,
+        chirp_seconds=chirp_seconds,
         variants=variants,
         sample_rate=sweep.sample_rate,
     )
@@ -218,26 +215,25 @@ class _Runner:
 
 
 def _probes(runner: _Runner, sweep: Sweep) -> tuple[float, list[Tensor]]:
-    """Return the length of clicks and chirps, and the strongest answers to them."""
+    """Return the length of the chirps, and the strongest answers to clicks and to chirps."""
     excerpt, rate = runner.excerpt, sweep.sample_rate
-    longest = round((runner.network.card.seconds or DEFAULT_SECONDS) * rate)
-    longer = excerpt.lengthened(max(excerpt.n_samples, longest))
-    probing = _Runner(
-        runner.network, runner.layer, longer, "max", min(runner.batch_size, PROBES_AT_ONCE)
-    )
-    level_db = float(sweep.levels_db[-1])
-    # A stride may step over the answer to a click, so clicks come at several places between steps.
+    level_db, exact = float(sweep.levels_db[-1]), torch.float64
+    # Twice the length holds a click at every place of the field. A stride may step over the
+    # answer to a click, so clicks come at several places between two positions.
+    longer = excerpt if excerpt.axis is None else excerpt.lengthened(2 * excerpt.n_samples)
     shifts = sorted({round(excerpt.step * i / CLICKS) for i in range(CLICKS)})
     times = [(longer.n_samples // 2 + shift) / rate for shift in shifts]
-    ends = float(sweep.frequencies[0]), float(sweep.frequencies[-1])
-    exact = torch.float64
-    sounds = [
-        *(clicks([t], longer.seconds, rate, level_db=level_db, dtype=exact) for t in times),
-        chirp(*ends, longer.seconds, rate, level_db=level_db, dtype=exact),
-        chirp(*ends[::-1], longer.seconds, rate, level_db=level_db, dtype=exact),
-    ]
-    answers = probing.run(sounds)
-    return longer.seconds, [answers[:-2].amax(0), answers[-2], answers[-1]]
+    click = replace(runner, excerpt=longer, reduction="max").run(
+        clicks([t], longer.seconds, rate, level_db=level_db, dtype=exact) for t in times
+    )
+    longest = round((runner.network.card.seconds or DEFAULT_SECONDS) * rate)
+    longer = excerpt.lengthened(max(excerpt.n_samples, longest))
+    low, high = float(sweep.frequencies[0]), float(sweep.frequencies[-1])
+    glides = replace(runner, excerpt=longer, reduction="max", batch_size=1).run(
+        chirp(*ends, longer.seconds, rate, level_db=level_db, dtype=exact)
+        for ends in ((low, high), (high, low))
+    )
+    return longer.seconds, [click.amax(0), glides[0], glides[1]]
 
 
 def _reduced(values: Tensor, axis: int, reduction: Reduction) -> Tensor:

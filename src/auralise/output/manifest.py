@@ -106,18 +106,21 @@ def common_manifest(card: ModelCard, song: Song, settings: Settings, level: str)
     """
     chosen = asdict(settings)
     chosen.update(chosen.pop("options"))
-    model = {
-        name: getattr(card, name)
-        for name in ("name", "architecture", "weights", "sha256", "licence", "source", "trained_on")
-    }
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "versions": versions(),
-        "model": {**model, "frontend": card.frontend.describe()},
+        "model": describe_model(card),
         "song": asdict(song),
         "settings": {**chosen, "level": level},
     }
+
+
+def describe_model(card: ModelCard) -> dict[str, Any]:
+    """Return what a manifest says of a network: its names, checksum, origin and frontend."""
+    names = ("name", "architecture", "weights", "sha256", "licence", "source", "trained_on")
+    model = {name: getattr(card, name) for name in names}
+    return {**model, "frontend": card.frontend.describe()}
 
 
 def unit_manifest(

@@ -37,7 +37,12 @@ def page(title: str, body: str, figures: dict[str, Figure]) -> str:
     str
         HTML that needs no network; plotly.js is in it once.
     """
-    data = "".join(_json_script(name, _drawing(figure)) for name, figure in figures.items())
+    return _page(title, body, {name: _plain(draw(figure)) for name, figure in figures.items()})
+
+
+def _page(title: str, body: str, drawings: dict[str, dict[str, Any]]) -> str:
+    """Put a page together of drawings as plain values."""
+    data = "".join(_json_script(name, drawing) for name, drawing in drawings.items())
     return (
         "<!doctype html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -63,10 +68,34 @@ def figure_page(figure: Figure) -> str:
 
 def figure_holder(name: str, figure: Figure) -> str:
     """Return the place in a page where a figure will be drawn."""
-    height = height_of(figure)
+    return _holder(name, height_of(figure), figure.describe())
+
+
+def drawing_page(title: str, description: str, drawing: Any, height: int) -> str:  # noqa: ANN401
+    """Return a page that shows one drawing of another kind.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    description : str
+        The drawing in words.
+    drawing : plotly.graph_objects.Figure
+        With a colour template that the page may exchange.
+    height : int
+        Of the drawing, in pixels.
+    """
+    body = (
+        f"<header><h1>{escape(title)}</h1></header>\n"
+        f"<main><section>{_holder('figure', height, description)}</section></main>"
+    )
+    return _page(title, body, {"figure": _plain(drawing)})
+
+
+def _holder(name: str, height: int, description: str) -> str:
     return (
         f'<div class="figure" role="img" data-figure="{escape(name)}" '
-        f'style="--height:{height}px" aria-label="{escape(figure.describe())}">'
+        f'style="--height:{height}px" aria-label="{escape(description)}">'
         "<noscript>The figure needs JavaScript.</noscript></div>"
     )
 
@@ -76,9 +105,9 @@ def audio_uri(waveform: Waveform) -> str:
     return "data:audio/wav;base64," + base64.b64encode(encode_wav(waveform, "PCM_16")).decode()
 
 
-def _drawing(figure: Figure) -> dict[str, Any]:
+def _plain(drawn: Any) -> dict[str, Any]:  # noqa: ANN401 (plotly has no types)
     """Return a drawing as plain values, without the colours that the page adds."""
-    drawing: dict[str, Any] = json.loads(draw(figure).to_json())
+    drawing: dict[str, Any] = json.loads(drawn.to_json())
     del drawing["layout"]["template"]
     return drawing
 

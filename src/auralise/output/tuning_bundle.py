@@ -1,0 +1,156 @@
+"""A folder that holds the tuning of a layer: table, arrays, figures, manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auralise.filters.tuning import Tuning
+from auralise.filters.tuning_curves import TuningCurves
+from auralise.models.base import ModelCard
+from auralise.output.folders import MANIFEST, SCHEMA, whole_folder
+from auralise.output.manifest import SCHEMA_VERSION, describe_model, to_json, versions
+from auralise.output.tuning_figures import tuning_figure
+from auralise.output.tuning_interactive import tuning_page
+from auralise.output.tuning_png import encode_tuning_png
+
+_COLUMNS = {
+    "best_hz": "best_frequency",
+    "low_hz": "low",
+    "high_hz": "high",
+    "width_octaves": "width_octaves",
+    "height": "height",
+    "selectivity": "selectivity",
+    "octave": "octave",
+    "twelfth": "twelfth",
+    "level_exponent": "level_exponent",
+    "click": "click",
+    "direction": "direction",
+}
+
+
+def tuning_rows(tuning: Tuning, curves: TuningCurves) -> list[dict[str, Any]]:
+    """Return one plain row per unit, in the order of the channels.
+
+    Returns
+    -------
+    list of dict
+        ``unit``, the numbers of `TuningCurves` with None for those that are missing, the
+        activation in ``silence``, ``resolved`` and ``dead``.
+    """
+    rows = []
+    for channel in range(len(curves.dead)):
+        numbers = {
+            name: _number(getattr(curves, attribute)[channel])
+            for name, attribute in _COLUMNS.items()
+        }
+        rows.append(
+            {
+                "unit": f"{tuning.layer}:{channel}",
+                **numbers,
+                "silence": float(tuning.silence[channel]),
+                "resolved": bool(curves.resolved[channel]),
+                "dead": bool(curves.dead[channel]),
+            }
+        )
+    return rows
+
+
+def write_tuning(
+    folder: str | os.PathLike[str],
+    tuning: Tuning,
+    curves: TuningCurves,
+    card: ModelCard,
+    *,
+    force: bool = False,
+) -> Path:
+    """Write ``tuning.csv``, ``tuning.npz``, ``figure.png``, ``figure.html``, ``manifest.json``.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Appears when it is complete.
+    tuning : Tuning
+    curves : TuningCurves
+        Of it; the table and the figure are of their level.
+    card : ModelCard
+        Of the network.
+    force : bool
+        Replace an older result of that name.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        If something is there already, or cannot be written; nothing half-written is left then.
+    """
+    figure = tuning_figure(tuning, curves)
+    files = {
+        "figure.html": tuning_page(figure).encode(),
+        "figure.png": encode_tuning_png(figure),
+        "tuning.csv": _table(tuning_rows(tuning, curves)).encode(),
+        "tuning.npz": _arrays(tuning),
+    }
+    manifest = {**tuning_manifest(tuning, curves, card), "files": sorted(files)}
+    with whole_folder(folder, force=force) as aside:
+        for name, content in files.items():
+            (aside / name).write_bytes(content)
+        (aside / MANIFEST).write_bytes(to_json(manifest).encode())
+    return Path(folder)
+
+
+def tuning_manifest(tuning: Tuning, curves: TuningCurves, card: ModelCard) -> dict[str, Any]:
+    """Return what was measured with what, without the numbers themselves."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "kind": "tuning",
+        "versions": versions(),
+        "model": describe_model(card),
+        "tuning": {
+            "layer": tuning.layer,
+            "stimulus": tuning.stimulus,
+            "frequencies": len(tuning.frequencies),
+            "low_hz": float(tuning.frequencies[0]),
+            "high_hz": float(tuning.frequencies[-1]),
+            "levels_db": tuning.levels_db.tolist(),
+            "level_db": curves.level_db,
+            "reduction": tuning.reduction,
+            "variants": tuning.variants,
+            "seconds": tuning.seconds,
+            "chirp_seconds": tuning.chirp_seconds,
+        },
+        "units": len(curves.dead),
+        "dead": int(curves.dead.sum()),
+        "untuned": int(np.isnan(curves.best_frequency).sum()),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _arrays(tuning: Tuning) -> bytes:
+    names = ["frequencies", "levels_db", "responses", "silence", "click", "rising", "falling"]
+    buffer = io.BytesIO()
+    arrays = {name: getattr(tuning, name).numpy() for name in names}
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
