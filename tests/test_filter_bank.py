@@ -109,6 +109,24 @@ def test_a_normalisation_of_something_else_is_not_folded_in():
     torch.testing.assert_close(bank.impulse_responses, weights, rtol=0, atol=1e-12)
 
 
+class Squared(nn.Module):
+    """Has a step that no module shows between the layer and the normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(1, 3, 16), nn.BatchNorm1d(3)
+
+    def forward(self, samples):
+        return self.norm(self.conv(samples) ** 2)
+
+
+def test_a_normalisation_behind_a_hidden_step_is_not_folded_in():
+    network = seeded(Squared())
+    bank = effective_bank(network, sample_rate=RATE)
+    weights = network[0].conv.weight.detach()[:, 0].flip(1)
+    torch.testing.assert_close(bank.impulse_responses, weights, rtol=0, atol=1e-12)
+
+
 def test_what_fails_behind_the_layer_does_not_matter():
     network = seeded(nn.Conv1d(1, 3, 16), nn.Flatten(), nn.Linear(7, 2))
     assert effective_bank(network, sample_rate=RATE).impulse_responses.shape == (3, 16)

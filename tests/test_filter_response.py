@@ -215,6 +215,8 @@ def test_pairs_are_those_within_the_tolerance():
     pairs = phase_pairs(bank, found, tolerance=35.0)
     assert list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(1, 2), (2, 3)]
     close(pairs.frequency, [1010.0, 1035.0], 0.01)
+    assert len(phase_pairs(bank, found, tolerance=25.0).first) == 1
+    assert len(phase_pairs(bank, found, tolerance=55.0).first) == 3
     chosen = torch.tensor([True, True, True, False])
     assert len(phase_pairs(bank, found, tolerance=35.0, among=chosen).first) == 1
 

@@ -8,6 +8,7 @@ import torch
 from auralise.errors import InvalidValueError, NetworkError, ShapeError
 from auralise.filters.orientation import (
     CLASSES,
+    _sectors,
     count_classes,
     first_kernels,
     modulation_transfer,
@@ -52,6 +53,25 @@ def test_a_ridge_has_its_modulation(spectral, temporal):
 def test_the_mean_of_a_filter_is_no_modulation():
     found = modulation_transfer(torch.stack([RISE, RISE + 5.0]))
     torch.testing.assert_close(found.power[0], found.power[1], rtol=0, atol=1e-10)
+
+
+def test_sectors_hold_what_the_whole_plane_does():
+    """The half plane stands for both halves of the spectrum of a real filter."""
+    kernels = untrained_kernels((4, 3), 20, seeds=(2,))[0]
+    kernels = kernels - kernels.mean((1, 2), keepdim=True)
+    power = torch.fft.fft2(kernels, s=(64, 64)).abs() ** 2
+    axis = torch.fft.fftfreq(64, dtype=torch.float64)
+    spectral, temporal = axis[:, None], axis[None, :]
+    angle = torch.atan2(spectral.abs(), temporal.abs())
+    inside = torch.hypot(spectral, temporal) <= 0.5
+    slope = spectral * temporal
+    diagonal = (angle - math.pi / 4).abs() <= math.pi / 8
+    masks = (angle < math.pi / 8, angle > 3 * math.pi / 8, diagonal & (slope < 0))
+    slow = torch.stack([(power * (mask & inside)).sum((1, 2)) for mask in masks], 1)
+    slow = slow / (power * inside).sum((1, 2))[:, None]
+    found = _sectors(modulation_transfer(kernels))
+    torch.testing.assert_close(found[:, :3], slow, rtol=0, atol=1e-12)
+    torch.testing.assert_close(found.sum(1), torch.ones(20).double(), rtol=0, atol=1e-12)
 
 
 NAMED = {
