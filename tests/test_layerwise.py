@@ -1,5 +1,7 @@
 """Many units at once: the same inversions as one by one, and the whole way where that is due."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -64,6 +66,26 @@ def test_a_layer_gives_the_same_inversions_as_its_units_one_by_one(method, posit
             assert getattr(inversion, name) == getattr(alone, name), name
     assert found[2].flags == ("inactive",)
     assert len(sent) == 1 + len(found)
+
+
+def test_the_same_graph_is_confirmed_once_and_another_anew(sent):
+    net = network()
+    counts = []
+    for method, size in [("guided", 29), ("guided", 29), ("gradient", 29), ("guided", 31)]:
+        sent.clear()
+        list(invert_layer(net, torch.randn(1, 23, size), "6", method=method))
+        counts.append(len(sent))
+    assert counts == [1, 0, 1, 1]
+
+
+def test_silence_confirms_nothing(sent):
+    net, features = network(), torch.randn(1, 23, 29)
+    net[4].bias.data.sub_(1000)
+    assert {f.flags for f in invert_layer(net, features, "6")} == {("inactive",)}
+    net[4].bias.data.add_(1000)
+    sent.clear()
+    list(invert_layer(net, features, "6"))
+    assert len(sent) == 1
 
 
 def test_flags_of_the_graph_are_kept():
@@ -135,7 +157,7 @@ def test_a_wrong_crop_is_noticed_and_everything_goes_the_whole_way(sent, monkeyp
     send = layerwise.Crop.send
     monkeypatch.setattr(layerwise.Crop, "send", lambda self, *args: send(self, *args).mul_(1.001))
     sent.clear()
-    found = list(invert_layer(net, features, "6"))
+    found = list(invert_layer(copy.deepcopy(net), features, "6"))
     assert sent[1:] == list(range(8))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one.relevance, other.relevance, rtol=0, atol=1e-12)

@@ -311,7 +311,8 @@ def _together(
     def whole_way(target: Target) -> Tensor:
         return _send(passed, target.channel, target.place, target.values)[0]
 
-    return together(passed.output, passed.leaf, passed.rule, passed.options, targets, whole_way)
+    recorded = passed.network, passed.output, passed.leaf
+    return together(*recorded, passed.rule, passed.options, targets, whole_way)
 
 
 def _inversion(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -74,6 +74,13 @@ class Crop:
     boxes: dict[Node, Box]
     shapes: dict[Node, tuple[int, ...]]
     source: Node
+
+    @property
+    def signature(self) -> Hashable:
+        """What plans of equal graphs on equal inputs have in common."""
+        made = tuple((operation(step.node), step.lengths) for step in self.steps)
+        windows = tuple(self.boxes[step.node] for step in self.steps)
+        return made, windows, self.leaf.shape, self.leaf.dtype, self.leaf.device
 
     @property
     def elements(self) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from auralise.inversion.base import InversionOptions
 from auralise.inversion.cropping import Crop, crop
@@ -17,6 +18,9 @@ WHOLE_MAPS = 8
 
 CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**28}
 """Size of a batch of windows where it is largest: little enough for the cache of a CPU."""
+
+_CONFIRMED: WeakKeyDictionary[nn.Module, set[Hashable]] = WeakKeyDictionary()
+"""Networks' graphs, operation by operation, for which autograd gave the same map as a plan."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +43,7 @@ class Target:
 
 
 def together(
+    network: nn.Module,
     output: Tensor,
     leaf: Tensor,
     rule: Rule | None,
@@ -48,11 +53,13 @@ def together(
 ) -> Iterator[Tensor] | None:
     """Send units back, single positions within their receptive fields, many at a time.
 
-    One of the targets, the nearest to an edge, also goes the way of autograd; if its two maps
-    differ, all targets go that way.
+    The first time that a network records such a graph, one of the targets, the nearest to an
+    edge, goes the way of autograd too; if its two maps differ, all targets go that way.
 
     Parameters
     ----------
+    network : nn.Module
+        Whose graph it is.
     output : Tensor, shape (1, channels, ...)
         The layer's output, with its recorded graph.
     leaf : Tensor, shape (channels, ...)
@@ -79,7 +86,7 @@ def together(
     plan = crop(output, leaf, rule, options, whole=whole)
     if plan is None or not (whole or _pays(plan, len(targets))):
         return None
-    return _relevances(plan, targets, whole_way)
+    return _relevances(network, plan, (plan.signature, rule, options), targets, whole_way)
 
 
 def _pays(plan: Crop, count: int) -> bool:
@@ -101,13 +108,21 @@ def chunk_size(plan: Crop) -> int:
 
 
 def _relevances(
-    plan: Crop, targets: Sequence[Target], whole_way: Callable[[Target], Tensor]
+    network: nn.Module,
+    plan: Crop,
+    kind: Hashable,
+    targets: Sequence[Target],
+    whole_way: Callable[[Target], Tensor],
 ) -> Iterator[Tensor]:
     """Yield each target's relevance, chunk by chunk."""
-    witness = _witness(plan, targets)
-    if not _agree(_place(plan, witness, *_pieces(plan, [witness])), whole_way(witness)):
-        yield from map(whole_way, targets)
-        return
+    confirmed = _CONFIRMED.setdefault(network, set())
+    if kind not in confirmed:
+        witness = _witness(plan, targets)
+        if not _agree(_place(plan, witness, *_pieces(plan, [witness])), whole_way(witness)):
+            yield from map(whole_way, targets)
+            return
+        if witness.values.any():
+            confirmed.add(kind)
     size = chunk_size(plan)
     for first in range(0, len(targets), size):
         chunk = targets[first : first + size]
