@@ -5,8 +5,8 @@ max-pooling by 2; the input has 96 x 256 places; single precision, one thread. T
 block's ReLU, the method guided backpropagation, the targets the strongest position of each unit or
 its whole map. Every variant runs in a process of its own, in turns with the other; times are
 medians of ``--repeat`` such runs, each after a warm-up with two units (in which the cropped way is
-compared with autograd's, as it is once for each network, layer and shape of input), memory the larger of the
-processes' peaks. The loop makes a new object for each unit, because one object gets slower with
+compared with autograd's, as it is once for each network, layer and shape of input), memory the
+larger of the processes' peaks. The loop makes a new object for each unit, because one object gets slower with
 every call; it is told where to start by a forward pass that is part of its time.
 
     python benchmarks/inversion.py
