@@ -250,6 +250,23 @@ def test_one_phase_is_all_that_a_stride_sees_of_some_tones_so_eight_are_played()
     assert height == pytest.approx(0.1, rel=1 - math.cos(math.pi / 8))
 
 
+def test_a_click_is_heard_wherever_in_the_field_a_filter_listens():
+    """64 filters of 8 taps each, side by side in a field of 512 at stride 64."""
+    first = nn.Conv1d(1, 64, 512, 64, bias=False).double()
+    with torch.no_grad():
+        first.weight.copy_(torch.eye(64, dtype=F64).repeat_interleave(8, 1)[:, None])
+    network = wrap(nn.Sequential(first).eval(), RawFrontend(RATE), seconds=1.0)
+    tuning = tune(network, "0", frequencies=[2000.0, 2500.0, 3000.0], variants=1)
+    torch.testing.assert_close(tuning.click, torch.full((64,), 0.1, dtype=F64), rtol=0, atol=1e-12)
+
+
+def test_variants_of_a_stimulus_differ():
+    for name in STIMULI:
+        sweep = make_sweep(name, RATE, [500.0, 700.0, 900.0], (-20.0,), 2)
+        first, second = list(sweep.sounds(0.1))[:2]
+        assert not torch.equal(first.samples, second.samples), name
+
+
 def test_nothing_behind_the_layer_runs():
     network = gabor_network(behind=Refusing())
     assert tune(network, "frames", frequencies=[200.0, 400.0, 800.0]).responses.shape == (4, 3, 1)
