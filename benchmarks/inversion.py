@@ -6,8 +6,8 @@ block's ReLU, the method guided backpropagation, the targets the strongest posit
 its whole map. Every variant runs in a process of its own, in turns with the other; times are
 medians of ``--repeat`` such runs, each after a warm-up with two units (in which the cropped way is
 compared with autograd's, as it is once for each network, layer and shape of input), memory the
-larger of the processes' peaks. The loop makes a new object for each unit, because one object gets slower with
-every call; it is told where to start by a forward pass that is part of its time.
+larger of the processes' peaks. The loop makes a new object for each unit, because one object gets
+slower with every call; it is told where to start by a forward pass that is part of its time.
 
     python benchmarks/inversion.py
 """
