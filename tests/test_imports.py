@@ -59,9 +59,14 @@ AT_HOME = {
     "duckdb": ("auralise.atlas.store",),
     "lightning": ("auralise.training",),
     "librosa": ("auralise.spectral.mel",),
-    "matplotlib": ("auralise.output.png", "auralise.output.tuning_png"),
+    "matplotlib": (
+        "auralise.output.charts_png",
+        "auralise.output.png",
+        "auralise.output.tuning_png",
+    ),
     "numba": ("auralise.phase.heap",),
     "plotly": (
+        "auralise.output.charts_interactive",
         "auralise.output.interactive",
         "auralise.output.tuning_interactive",
         "auralise.dashboards",

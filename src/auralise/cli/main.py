@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from auralise import __version__
-from auralise.cli import demo, layer, layers, methods, models, predict, train, tuning, unit
+from auralise.cli import demo, filters, layer, layers, methods, models, predict, train, tuning, unit
 from auralise.errors import AuraliseError
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command()(methods.methods)
 app.command()(predict.predict)
 app.command()(unit.unit)
 app.command()(layer.layer)
+app.command()(filters.filters)
 app.command()(tuning.tuning)
 app.command()(train.train)
 

@@ -53,3 +53,9 @@ _BERLIN = _evenly(
 
 LIGHT = Theme("#20262b", "#2f6079", "#e2e6e9", "#c2410c", _MAGMA, _BLUE_RED)
 DARK = Theme("#e4e8eb", "#86bdd6", "#2b3238", "#ffb86b", _MAGMA, _BERLIN)
+
+MUTED = "#8a939b"
+"""For controls, on light and on dark."""
+
+WHITE = "#ffffff"
+"""For lines over an image of magnitudes."""
