@@ -20,6 +20,7 @@ from auralise.models import MODELS, load_model, tiny_network, wrap
 from auralise.output.charts import Axis, Series
 from auralise.output.charts_interactive import draw_charts
 from auralise.output.charts_png import encode_charts_png
+from auralise.output.filter_bundle import study_filters
 from auralise.output.filter_figures import filter_figure
 
 RAW = "dieleman2014-raw-instruments"
@@ -28,7 +29,10 @@ FILES = ["figure.html", "figure.png", "filters.csv", "manifest.json", "responses
 
 
 @pytest.fixture
-def run(capsys):
+def run(capsys, monkeypatch):
+    """Call the command on one core, as small tensors wait for each other on several."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
+
     def call(*arguments):
         with pytest.raises(SystemExit) as left:
             main([str(argument) for argument in arguments])
@@ -214,8 +218,45 @@ def test_charts_that_do_not_fit_together_are_refused():
         Axis("frequency", (0.0, 10.0), (), logarithmic=True)
 
 
-def test_the_tiny_network_has_no_architecture_to_compare_with():
-    from auralise.output.filter_bundle import study_filters
+@pytest.mark.parametrize(("model", "layer"), [(RAW, "frames"), (SPECTROGRAM, "conv1")])
+def test_a_silent_filter_has_a_row_without_numbers_or_class_and_counts_nowhere(model, layer):
+    network = load_model(model)
+    with torch.no_grad():
+        getattr(network.module, layer).conv.weight[5] = 0
+    study = study_filters(network, seeds=(0,))
+    row = study.rows[5]
+    assert row["silent"]
+    assert row.get("class", "") == ""
+    assert row.get("peak_hz") is None
+    assert not row.get("tuned", False)
+    assert [row["filter"] for row in study.rows if row["silent"]] == [f"{layer}.conv:5"]
+    counted = [entry.get("alive", entry["filters"]) for entry in study.summary]
+    assert counted[0] == 127 if model == RAW else sum(counted) == 63
 
+
+def test_a_first_layer_that_is_all_zero_is_refused():
+    network = load_model(RAW)
+    with torch.no_grad():
+        network.module.frames.conv.weight.zero_()
+    with pytest.raises(NetworkError, match="is zero"):
+        study_filters(network)
+
+
+def test_an_untrained_network_gets_no_verdict_and_its_figure_is_drawn_all_the_same():
+    (network,) = untrained_networks(load_model(RAW).card, seeds=(7,))
+    study = study_filters(network, seeds=(0, 1))
+    assert study.sentence.startswith("No verdict: ")
+    assert study.findings["verdict"]["corner"] is None
+    assert encode_charts_png(study.figure, dots_per_inch=40).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("length", [2, 3, 8])
+def test_filters_of_few_samples_can_be_drawn(length):
+    bank, *controls = (respond(untrained_bank(9, length=length, seed=k)) for k in range(3))
+    drawn = filter_figure("short", bank, controls, judge_scale(bank, controls))
+    assert encode_charts_png(drawn, dots_per_inch=40).startswith(b"\x89PNG")
+
+
+def test_the_tiny_network_has_no_architecture_to_compare_with():
     with pytest.raises(NetworkError, match="names no architecture"):
         study_filters(tiny_network())

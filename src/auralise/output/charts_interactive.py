@@ -16,7 +16,7 @@ from auralise.output.palette import LIGHT, MUTED, WHITE, Theme
 
 _INNER = 300
 _GAP = 96
-_MARGIN = {"l": 64, "r": 84, "t": 56, "b": 46}
+_MARGIN = {"l": 64, "r": 84, "t": 76, "b": 46}
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -50,7 +50,7 @@ def draw_charts(figure: ChartFigure, theme: Theme = LIGHT) -> go.Figure:
         _add_chart(drawn, chart, number + 1, (max(0.0, top - _INNER / inner), top), theme)
     drawn.add_annotation(
         text=escape(figure.caption), x=0, y=1, xref="paper", yref="paper",
-        xanchor="left", yanchor="bottom", yshift=34,
+        xanchor="left", yanchor="bottom", yshift=54,
     )  # fmt: skip
     return drawn
 
@@ -88,9 +88,10 @@ def _add_chart(
             f"yaxis{suffix}": {**_axis(chart.y), "anchor": on["xaxis"], "domain": list(domain)},
         }
     )
+    lines = [f"<b>{escape(chart.title)}</b>", escape(_key(chart))]
     drawn.add_annotation(
-        text=f"<b>{escape(chart.title)}</b>{escape(_key(chart))}", x=0, y=domain[1],
-        xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4,
+        text="<br>".join(line for line in lines if line), x=0, y=domain[1],
+        xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left",
     )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def _key(chart: Chart) -> str:
             colour = "blue" if series.role == "tuned" else "grey"
             sign = " crosses" if series.role == "untrained" else ""
             signs.append(f"{colour}{sign}: {series.name}")
-    return f"  {', '.join(signs)}" if signs else ""
+    return ", ".join(signs)
 
 
 def _axis(axis: Axis) -> dict[str, Any]:

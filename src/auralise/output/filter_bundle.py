@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from auralise.errors import NetworkError
 from auralise.filters.bank import FilterBank, effective_bank
 from auralise.filters.orientation import (
     ClassCount,
@@ -101,7 +102,8 @@ def study_filters(network: MusicNetwork, seeds: Sequence[int] = SEEDS) -> Filter
     Raises
     ------
     NetworkError
-        If the network does not begin with a convolution that can be analysed.
+        If the network does not begin with a convolution that can be analysed, or all its filters
+        are zero.
     """
     if network.card.frontend.axes == ("channel", "time"):
         return _study_in_time(network, seeds)
@@ -163,6 +165,11 @@ def filter_manifest(study: FilterStudy) -> dict[str, Any]:
 def _study_in_time(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
     bank = effective_bank(network)
     response = respond(bank)
+    if not bool(alive_filters(response).any()):
+        raise NetworkError(
+            f"every filter of the first layer of network {network.card.name!r} is zero; "
+            "there is nothing to analyse"
+        )
     controls = [
         respond(effective_bank(control)) for control in untrained_networks(network.card, seeds)
     ]
