@@ -174,7 +174,30 @@ def _study_in_time(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
         respond(effective_bank(control)) for control in untrained_networks(network.card, seeds)
     ]
     verdict = judge_scale(response, controls)
-    findings = {
+    return FilterStudy(
+        network.card,
+        "filters",
+        tuple(_rows(response, verdict.gate)),
+        (
+            _summary("trained", [response], verdict.gate),
+            _summary(f"untrained, {len(controls)} seeds", controls, verdict.gate),
+        ),
+        _findings(bank, response, verdict, seeds),
+        {
+            "frequencies": response.frequencies.numpy(),
+            "power": response.power.numpy(),
+            "impulse_responses": bank.impulse_responses.numpy(),
+        },
+        filter_figure(network.card.name, response, controls, verdict),
+        verdict.sentence,
+        bank.notes,
+    )
+
+
+def _findings(
+    bank: FilterBank, response: BankResponse, verdict: Verdict, seeds: Sequence[int]
+) -> dict[str, Any]:
+    return {
         "options": {
             "seeds": list(seeds),
             "measure": "peak",
@@ -188,24 +211,6 @@ def _study_in_time(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
         "verdict": _describe_verdict(verdict),
         "pairs": _count_pairs(bank, response, verdict.gate),
     }
-    return FilterStudy(
-        network.card,
-        "filters",
-        tuple(_rows(response, verdict.gate)),
-        (
-            _summary("trained", [response], verdict.gate),
-            _summary(f"untrained, {len(controls)} seeds", controls, verdict.gate),
-        ),
-        findings,
-        {
-            "frequencies": response.frequencies.numpy(),
-            "power": response.power.numpy(),
-            "impulse_responses": bank.impulse_responses.numpy(),
-        },
-        filter_figure(network.card.name, response, controls, verdict),
-        verdict.sentence,
-        bank.notes,
-    )
 
 
 def _rows(response: BankResponse, gate: float) -> list[dict[str, Any]]:
