@@ -272,6 +272,20 @@ def test_the_sentence_holds_the_numbers(controls):
     assert f"{far.scale} {far.wasserstein.value:.3f}" in verdict.sentence
 
 
+def test_even_spacing_with_constant_bandwidths_is_said_to_disagree(controls):
+    """Centres of a log2 bank with the widths of a short-time Fourier transform."""
+    centres = torch.logspace(math.log10(100), math.log10(7500), 96, dtype=torch.float64)
+    equal = respond(gabor_bank(centres, 0 * centres + 120, length=256, sample_rate=16000))
+    verdict = judge_scale(equal, controls)
+    assert verdict.scales[0].scale == "log2"
+    assert not verdict.widths_agree
+    assert "spacing and bandwidth disagree" in verdict.sentence
+    for scale in ("mel-htk", "linear"):
+        known = judge_scale(respond(scale_bank(scale, 128)), controls)
+        assert known.widths_agree
+        assert "disagree" not in known.sentence
+
+
 def test_the_same_seed_gives_the_same_verdict(controls):
     bank = respond(scale_bank("bark", 48))
     assert judge_scale(bank, controls, seed=7) == judge_scale(bank, controls, seed=7)

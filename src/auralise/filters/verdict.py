@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -128,7 +129,26 @@ class Verdict:
         )
         if self.finding is Finding.TOO_FEW:
             return f"No verdict: {gate}; {self.needed} are needed."
-        return " ".join([f"{gate}.", self._scale_words(), self._control_words()])
+        words = (self._scale_words(), *self._warnings(), self._control_words())
+        return " ".join([f"{gate}.", *words])
+
+    @property
+    def widths_agree(self) -> bool:
+        """Whether bandwidths grow with frequency if the nearest scale says so.
+
+        On every scale but the linear one, filters that are evenly spread are also wider the higher
+        they lie. False if the slope's interval reaches down to 0 all the same.
+        """
+        if not self.scales or self.slope is None or self.scales[0].scale == "linear":
+            return True
+        return self.slope.low > 0
+
+    def _warnings(self) -> Iterator[str]:
+        if not self.widths_agree:
+            yield (
+                "Their bandwidths do not grow with frequency, as those of a bank on "
+                f"{self.scales[0].scale} do: spacing and bandwidth disagree, and it is none."
+            )
 
     def _scale_words(self) -> str:
         best = self.scales[0]
