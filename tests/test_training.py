@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import nn
 
-from auralise.datasets import Dataset, Track
+from auralise.datasets import Dataset, Track, open_dataset
 from auralise.datasets.clips import Clip
 from auralise.errors import InvalidValueError
 from auralise.frontends import RawFrontend
+from auralise.models import read_manifest
 from auralise.models.base import Architecture
 from auralise.training import FitOptions, evaluate, fit
 from auralise.training.fit import transpose
+from auralise.training.pipeline import train_network
 
 
 def tiny(n_labels):
@@ -106,3 +110,26 @@ def test_transposing_moves_a_tone_by_so_many_semitones(semitones):
     spectrum = torch.fft.rfft(moved * torch.hann_window(len(moved), dtype=torch.float64), 16 * rate)
     found = float(spectrum.abs().argmax()) / 16
     assert found == pytest.approx(hertz * 2 ** (semitones / 12), rel=1e-3)
+
+
+def test_a_trained_network_s_card_names_the_command_that_makes_it_again(tmp_path):
+    """The kind of collection and not its folder's name; a licence only if one was given."""
+    for label, hertz in (("high", 2000), ("low", 200)):
+        (tmp_path / "notes" / label).mkdir(parents=True)
+        for take in range(4):
+            tone = 0.3 * np.sin(2 * np.pi * hertz * (1 + take / 50) * np.arange(16000) / 16000)
+            soundfile.write(tmp_path / "notes" / label / f"{label}{take}.wav", tone, 16000)
+    trained = train_network(
+        "dieleman2014-raw",
+        open_dataset(f"folder:{tmp_path / 'notes'}"),
+        FitOptions(epochs=1, batch_size=4),
+        out=tmp_path / "out",
+        bar=lambda *_: None,
+        licence="CC BY 4.0",
+    )
+    entry = read_manifest(tmp_path / "out")[trained.name]
+    assert entry["command"].startswith("auralise train dieleman2014-raw --data folder:FOLDER ")
+    assert entry["command"].endswith("--licence 'CC BY 4.0'")
+    card = (tmp_path / "out" / f"{trained.name}.md").read_text()
+    assert "| licence of the weights | CC BY 4.0 |" in card
+    assert "| differs from the paper in | batch normalisation" in card

@@ -8,7 +8,8 @@ import torch
 from auralise.errors import UnknownNameError, WeightsError
 from auralise.models import MODELS, ModelCard, MusicNetwork, load_model, save_model, wrap
 from auralise.models.base import NetworkError
-from auralise.models.weights import read_manifest
+from auralise.models.cards import card_text
+from auralise.models.weights import pretrained_folder, read_manifest
 
 
 @pytest.fixture
@@ -97,3 +98,9 @@ def test_every_architecture_takes_what_its_frontend_gives(name):
     sound = torch.zeros(2, round(paper.seconds * frontend.sample_rate))
     with torch.no_grad():
         assert paper.build(7).eval()(frontend.module(sound)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", read_manifest())
+def test_the_card_of_every_network_says_what_the_manifest_says(name):
+    card = (pretrained_folder() / f"{name}.md").read_text(encoding="utf-8")
+    assert card == card_text(name, read_manifest()[name])

@@ -57,16 +57,10 @@ def layer(
 def run(request: "Request", layer: str, top: int, out: Path, force: bool, json: bool) -> None:
     """Make the collection that was asked for and print what was found."""
     from auralise.auralisation import auralise_layer, strongest_units
-    from auralise.cli.console import note, print_json, progress_bar, setup_torch
+    from auralise.cli.console import print_json, progress_bar
     from auralise.output.bundle import write_collection
-    from auralise.output.folders import check_folder
 
-    setup_torch()
-    check_folder(out, force=force)
-    network = request.network()
-    excerpt = request.excerpt(network)
-    for text in excerpt.song.notes:
-        note(f"{request.song}: {text}")
+    network, excerpt = request.begin(out, force)
     units = strongest_units(network, excerpt.waveform, layer, top)
     channels = [unit.channel for unit, _ in units]
     results = []

@@ -117,9 +117,26 @@ class Request:
             )
         return network
 
-    def excerpt(self, network: MusicNetwork) -> Excerpt:
-        """Read the stretch of the song."""
-        return read_excerpt(network, self)
+    def begin(self, out: Path, force: bool) -> tuple[MusicNetwork, Excerpt]:
+        """Check the place for results, load network and excerpt, and tell what is to be known.
+
+        Parameters
+        ----------
+        out : Path
+            Folder that the results are to be written to.
+        force : bool
+            Whether an older result there may be replaced.
+        """
+        from auralise.cli.console import note, setup_torch
+        from auralise.output.folders import check_folder
+
+        setup_torch()
+        check_folder(out, force=force)
+        network = self.network()
+        excerpt = read_excerpt(network, self)
+        for text in excerpt.song.notes:
+            note(f"{self.song}: {text}")
+        return network, excerpt
 
 
 def read_excerpt(network: MusicNetwork, request: Request) -> Excerpt:

@@ -24,6 +24,7 @@ def train(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the split and of the training.")] = 0,
     bfloat16: Annotated[bool, typer.Option(help="Multiply in bfloat16.")] = False,
+    licence: Annotated[str, typer.Option(help="Of the weights, for their card.")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
@@ -44,7 +45,14 @@ def train(
     )
     with progress_bar() as bar:
         result = train_network(
-            architecture, open_dataset(data), options, out=out, name=name, device=device, bar=bar
+            architecture,
+            open_dataset(data),
+            options,
+            out=out,
+            name=name,
+            licence=licence,
+            device=device,
+            bar=bar,
         )
     show(result, json)
 

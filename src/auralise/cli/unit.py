@@ -67,17 +67,11 @@ def unit(
 def run(request: "Request", out: Path, force: bool, json: bool) -> None:
     """Make the bundle that was asked for and print what was found."""
     from auralise.auralisation import auralise_unit
-    from auralise.cli.console import note, print_json, setup_torch
+    from auralise.cli.console import print_json
     from auralise.output.bundle import write_bundle
-    from auralise.output.folders import check_folder
     from auralise.output.manifest import read_manifest
 
-    setup_torch()
-    check_folder(out, force=force)
-    network = request.network()
-    excerpt = request.excerpt(network)
-    for text in excerpt.song.notes:
-        note(f"{request.song}: {text}")
+    network, excerpt = request.begin(out, force)
     result = auralise_unit(network, excerpt.waveform, request.unit, settings=request.settings)
     write_bundle(
         out,

@@ -41,12 +41,15 @@ class Dataset:
         Of the recordings, and what it means for networks trained on them.
     grouping : str
         What a group is, in words; printed beside results.
+    kind : str
+        Name in `DATASETS` that it is opened by.
     """
 
     name: str
     tracks: tuple[Track, ...]
     licence: str
     grouping: str
+    kind: str = "folder"
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:

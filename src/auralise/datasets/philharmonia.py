@@ -34,4 +34,10 @@ def philharmonia(folder: Path) -> Dataset:
                 f"{path.name!r} is not named instrument_note_length_dynamic_articulation"
             )
         tracks.append(Track(path, path.parent.name, f"{parts[0]}_{parts[1]}"))
-    return Dataset("philharmonia", tuple(tracks), LICENCE, "one instrument at one pitch")
+    return Dataset(
+        "philharmonia",
+        tuple(tracks),
+        LICENCE,
+        "one instrument at one pitch",
+        kind="philharmonia",
+    )

@@ -126,12 +126,15 @@ class Architecture:
         Length of the excerpts it takes.
     source : str
         The paper.
+    differs : str
+        From the paper, in what; empty if in nothing.
     """
 
     build: Builder
     frontend: Callable[[], Frontend]
     seconds: float
     source: str
+    differs: str = ""
 
 
 MODELS: Registry[Architecture] = Registry("architecture")

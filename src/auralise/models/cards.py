@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from auralise.models.base import MODELS
+
 
 def card_text(name: str, entry: Mapping[str, Any]) -> str:
     """Write the card of a manifest's entry.
@@ -35,10 +37,11 @@ def card_text(name: str, entry: Mapping[str, Any]) -> str:
 | | |
 |---|---|
 | architecture | {entry["architecture"]} ({entry["source"]}) |
+| differs from the paper in | {MODELS[entry["architecture"]].differs or "nothing"} |
 | input | {entry["seconds"]:g} s, {seen} |
 | answers | {", ".join(entry["labels"])} |
 | trained on | {entry["trained_on"]} |
-| licence of the weights | {entry["licence"]} |
+| licence of the weights | {entry["licence"] or "not stated"} |
 | weights | `{entry["weights"]}`, sha256 `{entry["sha256"]}` |
 | made by | `{entry["command"]}` |
 

@@ -74,5 +74,7 @@ MODELS.register("choi2016")(
         frontend=lambda: FRONTEND,
         seconds=SECONDS,
         source="Choi, Fazekas, Sandler 2016, arXiv:1607.02444",
+        differs="batch normalisation for local response normalisation; dense layers of 256 and 128 "
+        "units for 512 and 256; log(1 + 10 x) of the magnitudes",
     )
 )

@@ -27,9 +27,10 @@ def dieleman2014_raw(
     Input is (batch, 1, time) at 16 kHz; the paper has 3 s. ``frames`` is the strided convolution
     that stands where the mel spectrogram stands in the paper's other network; ``conv1`` and
     ``conv2`` have filters of length 8 and are each followed by max-pooling over 4 (``pool1``,
-    ``pool2``); ``dense`` has 100 units. Three things differ from the paper: batch normalisation
-    behind each convolution, 64 maps where it has 32, and ``peak``, the maximum over the remaining
-    time, which frees the dense layer from where in the excerpt something happens.
+    ``pool2``); ``dense`` has 100 units. Four things differ from the paper: batch normalisation
+    behind each convolution, 64 maps where it has 32, a stride of 64, and ``peak``, the
+    maximum over the remaining time, which frees the dense layer from where in the excerpt something
+    happens.
 
     Parameters
     ----------
@@ -84,5 +85,7 @@ MODELS.register("dieleman2014-raw")(
         frontend=lambda: RawFrontend(SAMPLE_RATE),
         seconds=SECONDS,
         source="after Dieleman, Schrauwen 2014, ICASSP",
+        differs="batch normalisation behind each convolution; 64 maps for 32; a stride of 64; the "
+        "maximum over the remaining time before the dense layer",
     )
 )

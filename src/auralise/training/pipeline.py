@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def train_network(
     out: Path,
     bar: Bar,
     name: str | None = None,
+    licence: str = "",
     device: str = "cpu",
 ) -> Trained:
     """Train on a collection's training part, choose the epoch on its validation part, test once.
@@ -67,6 +69,8 @@ def train_network(
         Told about progress.
     name : str, optional
         Of the network; ``architecture-dataset`` if not given.
+    licence : str
+        Of the weights, for the card; empty if it is not stated.
     device : str
         As torch names it.
 
@@ -102,12 +106,12 @@ def train_network(
         dataset.labels,
         paper.seconds,
         architecture=architecture,
-        licence="MIT",
+        licence=licence,
         source=paper.source,
         trained_on=f"{dataset.name}: {dataset.licence} Split by {dataset.grouping}.",
         scores=scores,
     )
-    command = _command(architecture, dataset, options, name)
+    command = _command(card, dataset, options)
     extra = {
         "training": asdict(options),
         "command": command,
@@ -121,19 +125,24 @@ def train_network(
 
 _GUARANTEE = (
     "No group ({grouping}) is on two sides of the split, so no take of a sound that was trained on "
-    "is tested on. Players, instruments and rooms are the same on both sides: the accuracy says "
-    "how well the network recognises these recordings, not instruments in the world."
+    "is tested on. What else the sides share, such as players, instruments, rooms or artists, is "
+    "not controlled: the accuracy says how well the network recognises recordings like these."
 )
 
 
-def _command(architecture: str, dataset: Dataset, options: FitOptions, name: str) -> str:
+def _command(card: ModelCard, dataset: Dataset, options: FitOptions) -> str:
     """Return the command that makes the network again, but for the place of the data."""
-    return (
-        f"auralise train {architecture} --data {dataset.name}:FOLDER --out OUT --name {name} "
-        f"--epochs {options.epochs} --batch-size {options.batch_size} "
-        f"--learning-rate {options.learning_rate:g} --semitones {options.semitones:g} "
-        f"--seed {options.seed}" + (" --bfloat16" if options.bfloat16 else "")
-    )
+    words = [
+        f"auralise train {card.architecture} --data {dataset.kind}:FOLDER --out OUT",
+        f"--name {shlex.quote(card.name)} --epochs {options.epochs}",
+        f"--batch-size {options.batch_size} --learning-rate {options.learning_rate:g}",
+        f"--semitones {options.semitones:g} --seed {options.seed}",
+    ]
+    if options.bfloat16:
+        words.append("--bfloat16")
+    if card.licence:
+        words.append(f"--licence {shlex.quote(card.licence)}")
+    return " ".join(words)
 
 
 def _read(tracks: tuple[Track, ...], rate: int, bar: Bar, stage: str) -> list[Clip]:
