@@ -21,11 +21,20 @@ class Track:
         What a network is to say of it.
     group : str
         Tracks that are too alike to stand on both sides of a split have the same group.
+    tags : tuple of str
+        All that holds of it, in collections of many labels; ``label`` is empty there.
+    artist : str
+        Empty if not known.
+    part : str
+        "train", "valid" or "test" where the collection's makers have divided it; else empty.
     """
 
     path: Path
     label: str
     group: str
+    tags: tuple[str, ...] = ()
+    artist: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class Dataset:
         What a group is, in words; printed beside results.
     kind : str
         Name in `DATASETS` that it is opened by.
+    tags : tuple of str
+        The vocabulary of a collection with many labels a track; empty where each track has one.
     """
 
     name: str
@@ -50,6 +61,7 @@ class Dataset:
     licence: str
     grouping: str
     kind: str = "folder"
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
@@ -60,8 +72,13 @@ class Dataset:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that occur, sorted."""
-        return tuple(sorted({track.label for track in self.tracks}))
+        """The meaning of a network's outputs, in order: the tags, or the labels that occur."""
+        return self.tags or tuple(sorted({track.label for track in self.tracks}))
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a track may have any number of tags, rather than one label."""
+        return bool(self.tags)
 
 
 DATASETS: Registry[Callable[[Path], Dataset]] = Registry("data set")

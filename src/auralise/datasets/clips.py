@@ -23,7 +23,8 @@ class Clip:
     Attributes
     ----------
     samples : Tensor, shape (time,)
-        One channel at the asked rate, peak 1, silence at both ends cut off.
+        One channel at the asked rate, peak 1, silence at both ends cut off. Collections of
+        features rather than sound have (channels, time) here.
     track : Track
     """
 
@@ -77,7 +78,7 @@ def place(samples: Tensor, length: int, share: float) -> Tensor:
 
     Parameters
     ----------
-    samples : Tensor, shape (time,)
+    samples : Tensor, shape (..., time)
     length : int
         In samples.
     share : float
@@ -85,11 +86,11 @@ def place(samples: Tensor, length: int, share: float) -> Tensor:
 
     Returns
     -------
-    Tensor, shape (length,)
+    Tensor, shape (..., length)
     """
-    room = length - samples.shape[0]
+    room = length - samples.shape[-1]
     if room < 0:
         start = round(share * -room)
-        return samples[start : start + length]
+        return samples[..., start : start + length]
     before = round(share * room)
     return torch.nn.functional.pad(samples, (before, room - before))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -30,6 +32,8 @@ class ModelCard:
         None if any length will do.
     architecture : str
         Name in `MODELS`; empty for networks made elsewhere.
+    options : mapping of str to number, str or bool
+        What `Architecture.configure` was given; empty for the architecture as it stands.
     weights : str
         File name of the weights in `auralise.pretrained`; empty if not from there.
     sha256 : str
@@ -45,6 +49,7 @@ class ModelCard:
     labels: tuple[str, ...] = ()
     seconds: float | None = None
     architecture: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ""
     sha256: str = ""
     licence: str = ""
@@ -109,7 +114,7 @@ def wrap(
     return MusicNetwork(module, ModelCard(name, frontend, tuple(labels), seconds))
 
 
-Builder = Callable[[int], nn.Module]
+Option = int | float | str | bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,22 +124,67 @@ class Architecture:
     Attributes
     ----------
     build : callable
-        From the number of labels to an untrained module.
+        From the number of labels, and options by name, to an untrained module.
     frontend : callable
-        Makes the frontend of the paper.
+        Makes the frontend of the paper; may take options by name too.
     seconds : float
         Length of the excerpts it takes.
     source : str
         The paper.
     differs : str
         From the paper, in what; empty if in nothing.
+    options : mapping of str to number, str or bool
+        That `configure` has bound.
     """
 
-    build: Builder
-    frontend: Callable[[], Frontend]
+    build: Callable[..., nn.Module]
+    frontend: Callable[..., Frontend]
     seconds: float
     source: str
     differs: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def configure(self, **options: Option) -> Architecture:
+        """Return the same architecture with some of its options set.
+
+        Each option goes to ``build``, to ``frontend`` or to both, whichever has a parameter of
+        that name; ``seconds`` also sets the length of the excerpts.
+
+        Raises
+        ------
+        InvalidValueError
+            If neither has a parameter of that name.
+
+        Examples
+        --------
+        >>> from auralise.models import MODELS
+        >>> MODELS["choi2016"].configure(maps=8).options
+        {'maps': 8}
+        """
+        build = {key: value for key, value in options.items() if _takes(self.build, key)}
+        frontend = {key: value for key, value in options.items() if _takes(self.frontend, key)}
+        unknown = sorted(set(options) - set(build) - set(frontend))
+        if unknown:
+            known = [*_parameters(self.build)[1:], *_parameters(self.frontend)]
+            raise InvalidValueError(
+                f"no option {unknown[0]!r} of this architecture; "
+                f"it has {', '.join(dict.fromkeys(known)) or 'none'}"
+            )
+        return replace(
+            self,
+            build=partial(self.build, **build),
+            frontend=partial(self.frontend, **frontend),
+            seconds=float(options.get("seconds", self.seconds)),
+            options={**self.options, **options},
+        )
+
+
+def _parameters(function: Callable[..., object]) -> list[str]:
+    return list(signature(function).parameters)
+
+
+def _takes(function: Callable[..., object], name: str) -> bool:
+    return name in _parameters(function)
 
 
 MODELS: Registry[Architecture] = Registry("architecture")

@@ -97,7 +97,8 @@ def _load(path: Path, name: str, entry: Mapping[str, Any]) -> nn.Module:
             f"weights of {name!r} have been altered: {path.name} has sha256 {digest[:12]}..., the "
             f"manifest says {str(entry['sha256'])[:12]}...; install the package again"
         )
-    module = MODELS[entry["architecture"]].build(len(entry["labels"]))
+    architecture = MODELS[entry["architecture"]].configure(**entry.get("options", {}))
+    module = architecture.build(len(entry["labels"]))
     try:
         module.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
@@ -115,6 +116,7 @@ def _card(name: str, entry: Mapping[str, Any]) -> ModelCard:
         labels=tuple(entry["labels"]),
         seconds=entry["seconds"],
         architecture=entry["architecture"],
+        options=entry.get("options", {}),
         weights=entry["weights"],
         sha256=entry["sha256"],
         scores=entry.get("scores", {}),
@@ -148,6 +150,7 @@ def save_model(network: MusicNetwork, folder: Path, extra: Mapping[str, Any]) ->
     entries = dict(read_manifest(folder)) if (folder / MANIFEST).exists() else {}
     entries[card.name] = {
         "architecture": card.architecture,
+        "options": dict(card.options),
         "weights": path.name,
         "sha256": sha256_of(path),
         "labels": list(card.labels),
