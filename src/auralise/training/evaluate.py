@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from auralise.datasets.clips import Clip, place
 from auralise.models.base import Architecture
-
-GAIN = 0.25  # -12 dB: in the middle of the levels drawn in training
+from auralise.training.metrics import accuracy, score
+from auralise.training.voting import GAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +96,17 @@ def evaluate(
         Of the bootstrap.
     """
     answers = logits.argmax(1).tolist()
-    right: dict[str, list[bool]] = defaultdict(list)
+    truth = [labels.index(clip.track.label) for clip in clips]
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
-    for answer, clip in zip(answers, clips, strict=True):
-        right[clip.track.group].append(labels[answer] == clip.track.label)
-        confusion[labels.index(clip.track.label), answer] += 1
-    hits = np.array([sum(group) for group in right.values()])
-    sizes = np.array([len(group) for group in right.values()])
-    random = np.random.default_rng(seed)
-    drawn = random.integers(0, len(sizes), (draws, len(sizes)))
-    low, high = np.quantile(hits[drawn].sum(1) / sizes[drawn].sum(1), [0.025, 0.975])
+    np.add.at(confusion, (truth, answers), 1)
+    groups = [clip.track.group for clip in clips]
+    found = score(accuracy(np.equal(truth, answers)), groups, draws=draws, seed=seed)
     majority = Counter(clip.track.label for clip in train).most_common(1)[0][0]
     return Evaluation(
-        accuracy=float(hits.sum() / sizes.sum()),
-        interval=(float(low), float(high)),
+        accuracy=found.value,
+        interval=found.interval,
         floor=sum(clip.track.label == majority for clip in clips) / len(clips),
         n_clips=len(clips),
-        n_groups=len(sizes),
+        n_groups=len(set(groups)),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
     )
