@@ -60,12 +60,14 @@ AT_HOME = {
     "librosa": ("auralise.spectral.mel",),
     "matplotlib": (
         "auralise.output.charts_png",
+        "auralise.output.evaluation_png",
         "auralise.output.png",
         "auralise.output.tuning_png",
     ),
     "numba": ("auralise.phase.heap",),
     "plotly": (
         "auralise.output.charts_interactive",
+        "auralise.output.evaluation_interactive",
         "auralise.output.interactive",
         "auralise.output.tuning_interactive",
         "auralise.dashboards",

@@ -10,7 +10,19 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from auralise import __version__
-from auralise.cli import demo, filters, layer, layers, methods, models, predict, train, tuning, unit
+from auralise.cli import (
+    demo,
+    evaluate,
+    filters,
+    layer,
+    layers,
+    methods,
+    models,
+    predict,
+    train,
+    tuning,
+    unit,
+)
 from auralise.errors import AuraliseError
 
 app = typer.Typer(
@@ -49,6 +61,7 @@ app.command()(layer.layer)
 app.command()(filters.filters)
 app.command()(tuning.tuning)
 app.command()(train.train)
+app.command()(evaluate.evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

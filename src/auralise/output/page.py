@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -90,6 +91,26 @@ def drawing_page(title: str, description: str, drawing: Any, height: int) -> str
         f"<main><section>{_holder('figure', height, description)}</section></main>"
     )
     return _page(title, body, {"figure": _plain(drawing)})
+
+
+def drawings_page(title: str, body: str, drawings: Mapping[str, Any]) -> str:
+    """Put a page together of drawings of other kinds.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    body : str
+        HTML; what came from outside must be escaped in it.
+    drawings : mapping of str to plotly.graph_objects.Figure
+        From the names that `drawing_holder` was given.
+    """
+    return _page(title, body, {name: _plain(drawn) for name, drawn in drawings.items()})
+
+
+def drawing_holder(name: str, height: int, description: str) -> str:
+    """Return the place in a page where a drawing will be shown."""
+    return _holder(name, height, description)
 
 
 def _holder(name: str, height: int, description: str) -> str:
