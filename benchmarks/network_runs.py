@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from inspect import signature
 from typing import Any
 
+from auralise.errors import AuraliseError
 from auralise.models import MODELS
 
 SEEDS = range(5)
@@ -88,28 +88,24 @@ class Budget:
     batch_size: int = 32
 
 
-# What a CPU can do: narrower networks, few epochs. Printed in the docs beside the scores.
+# What a CPU can do in about a minute: some networks narrower, few epochs. Printed in the docs.
 SMALL: dict[str, Budget] = {
-    "choi2016": Budget((("width", 0.25),), epochs=6),
-    "dieleman2014-raw": Budget((("width", 0.5),), epochs=8),
+    "choi2016": Budget((("width", 0.25), ("seconds", 2.0)), 6, 10),
+    "dieleman2014-mel": Budget((), 12, 15),
+    "dieleman2014-raw": Budget((), 12, 15),
+    "kereliuk2015": Budget((("width", 0.5),), 4, 8),
+    "samplecnn": Budget((("width", 0.125),), 5, 8, batch_size=16),
+    "zhang2016-nnet1": Budget((), 10, 15),
+    "zhang2016-nnet2": Budget((), 8, 10),
 }
-SMALL_CLIPS = 600  # training clips of instruments
+SMALL_CLIPS = 864  # training clips of instruments: about half
 
 
 def budget_of(name: str, budget: str) -> Budget:
     """Return what a run of an architecture is given."""
     if budget == "full":
         return Budget(epochs=30, genre_epochs=60)
-    known = SMALL.get(name, Budget((("width", 0.25),)))
-    takes = set(signature(MODELS[name].build).parameters)
-    takes |= set(signature(MODELS[name].frontend).parameters)
-    return Budget(
-        tuple((key, value) for key, value in known.options if key in takes),
-        known.epochs,
-        known.genre_epochs,
-        known.learning_rate,
-        known.batch_size,
-    )
+    return SMALL.get(name, Budget((("width", 0.25),)))
 
 
 def make_run(
@@ -136,33 +132,121 @@ def make_run(
     return Run(table, label, name, tuple(sorted(options.items())), data, seed, **fields)
 
 
-def all_runs(budget: str) -> list[Run]:
-    """Return all runs, the most important first."""
-    names = list(MODELS)
-    networks = [
-        make_run(data, name, name, data, seed, budget)
-        for data in ("instruments", "genres")
-        for seed in SEEDS
-        for name in names
-    ]
-    return [*networks, *comparisons(budget)]
+@dataclass(frozen=True)
+class Side:
+    """One of two things that are compared."""
+
+    name: str
+    architecture: str
+    options: Options = ()
+    method: str = "fit"
 
 
-PAIRS = ((1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256))
+@dataclass(frozen=True)
+class Pair:
+    """A question that a difference answers: the first less the second."""
+
+    table: str
+    first: Side
+    second: Side
+    data: str = "instruments"
+    share: float = 1.0
+
+    @property
+    def label(self) -> str:
+        """What the row is called."""
+        few = f", {self.share:.0%} of the labels" if self.share < 1 else ""
+        return f"{self.first.name} less {self.second.name}{few}"
 
 
-def comparisons(budget: str) -> list[Run]:
-    """Return the runs of which differences are taken."""
-    runs = []
-    for length, stride in PAIRS:
-        for seed in SEEDS:
-            for name in ("dieleman2014-mel", "dieleman2014-raw"):
-                if name in MODELS:
-                    options = {"length": length, "stride": stride}
-                    label = f"{name} {length}/{stride}"
-                    runs.append(
-                        make_run(
-                            "raw-mel", label, name, "instruments", seed, budget, options=options
-                        )
-                    )
-    return runs
+LENGTHS = ((1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256))
+TITLES = {
+    "raw-mel": "Mel spectrogram against raw audio at equal back end",
+    "pooling": "Maximum and average against maximum alone (Zhang 2016, nnet1)",
+    "shortcut": "Shortcut against none (Zhang 2016, nnet2)",
+    "fusion": "LBP fusion against the CNN alone (Costa 2017)",
+    "pretraining": "Pretraining against none (Dieleman 2011)",
+    "texture": "GLCM maps against the spectrogram (Nakashika 2012)",
+}
+
+
+def _raw_and_mel(length: int, stride: int) -> Pair:
+    options = (("length", length), ("stride", stride))
+    return Pair(
+        "raw-mel",
+        Side(f"mel {length}/{stride}", "dieleman2014-mel", options),
+        Side(f"raw {length}/{stride}", "dieleman2014-raw", options),
+    )
+
+
+PAIRS = (
+    *(_raw_and_mel(length, stride) for length, stride in LENGTHS),
+    Pair(
+        "pooling",
+        Side("max and average", "zhang2016-nnet1"),
+        Side("max", "zhang2016-nnet1", (("pooling", "max"),)),
+    ),
+    Pair(
+        "shortcut",
+        Side("shortcut", "zhang2016-nnet2"),
+        Side("none", "zhang2016-nnet2", (("shortcut", False),)),
+    ),
+    *(
+        Pair("fusion", Side(f"{rule} rule", "costa2017", (), f"lbp-{rule}"),
+             Side("CNN alone", "costa2017"), data)
+        for data in ("genres", "instruments")
+        for rule in ("sum", "product")
+    ),
+    *(
+        Pair("pretraining", Side("pretrained", "dieleman2011", (), "pretrain"),
+             Side("from random weights", "dieleman2011"), "instruments", share)
+        for share in (0.05, 0.2, 1.0)
+    ),
+    *(
+        Pair("texture", Side("GLCM maps", "nakashika2012"),
+             Side("mel spectrogram", "nakashika2012", (("maps", "spectrogram"),)), data)
+        for data in ("genres", "instruments")
+    ),
+)  # fmt: skip
+
+
+def pair_runs(pair: Pair, budget: str) -> tuple[list[Run], list[Run]]:
+    """Return the runs of both sides, seed by seed.
+
+    Raises
+    ------
+    AuraliseError
+        If there is no such architecture, or it has no such option.
+    """
+    sides = []
+    for side in (pair.first, pair.second):
+        MODELS[side.architecture].configure(**dict(side.options))
+        sides.append(
+            [
+                make_run(
+                    pair.table, side.name, side.architecture, pair.data, seed, budget,
+                    options=dict(side.options), method=side.method, share=pair.share,
+                )
+                for seed in SEEDS
+            ]
+        )  # fmt: skip
+    return sides[0], sides[1]
+
+
+def network_runs(data: str, budget: str) -> list[Run]:
+    """Return the runs of all networks on one collection, seed by seed."""
+    return [make_run(data, name, name, data, seed, budget) for seed in SEEDS for name in MODELS]
+
+
+def all_runs(budget: str) -> tuple[list[Run], list[str]]:
+    """Return all runs once, the most important first, and what had to be left out."""
+    runs = [run for data in ("instruments", "genres") for run in network_runs(data, budget)]
+    left_out = []
+    for pair in PAIRS:
+        try:
+            first, second = pair_runs(pair, budget)
+        except AuraliseError as error:
+            left_out.append(f"{TITLES[pair.table]}: {error}")
+            continue
+        runs.extend(run for both in zip(first, second, strict=True) for run in both)
+    return list({run.key: run for run in reversed(runs)}.values())[::-1], left_out

@@ -73,7 +73,7 @@ def split_genres(dataset: Dataset, fold: int) -> Split:
     return Split(*(tuple(part) for part in parts))
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=6)
 def decoded(data: str, folder: Path, rate: int) -> tuple[Dataset, dict[Path, Clip]]:
     """Return a collection and its clips at a rate; the last few are kept."""
     dataset = (
@@ -223,15 +223,18 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    every, left_out = all_runs(options.budget)
+    for text in left_out:
+        print(f"left out: {text}", file=sys.stderr)
     runs = [
         run
-        for run in all_runs(options.budget)
+        for run in every
         if options.only in f"{run.table} {run.label}" and run.seed < options.seeds
     ]
     if options.report is not None:
         from network_tables import write_report
 
-        write_report(runs, read_results(options.out), options.report, options.budget)
+        write_report(read_results(options.out), options.report, options.budget)
         return
     which, count = (int(word) for word in options.shard.split("/"))
     own = runs[which::count]
