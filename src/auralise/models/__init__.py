@@ -3,7 +3,7 @@
 Importing this package fills `MODELS`: a new architecture is a module listed here.
 """
 
-from auralise.models import choi2016, dieleman2014
+from auralise.models import choi2016, dieleman2014, kereliuk2015, samplecnn, zhang2016
 from auralise.models.base import MODELS, Architecture, ModelCard, MusicNetwork, wrap
 from auralise.models.tiny import tiny_network
 from auralise.models.weights import load_model, read_manifest, save_model
@@ -15,9 +15,12 @@ __all__ = [
     "MusicNetwork",
     "choi2016",
     "dieleman2014",
+    "kereliuk2015",
     "load_model",
     "read_manifest",
+    "samplecnn",
     "save_model",
     "tiny_network",
     "wrap",
+    "zhang2016",
 ]

@@ -6,8 +6,11 @@ from collections import OrderedDict
 
 from torch import nn
 
+from auralise.frontends.base import Frontend
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.models.base import MODELS, Architecture
+from auralise.models.layers_common import dense, require_places, scaled
+from auralise.models.learnable import frontend_of, with_filterbank
 from auralise.spectral.compression import Compression
 from auralise.spectral.stft import StftSpec
 
@@ -16,7 +19,15 @@ FRONTEND = SpectrogramFrontend(StftSpec(11025, 512, 256), compression=Compressio
 
 
 def choi2016(
-    n_labels: int, *, maps: int = 64, widths: tuple[int, int] = (256, 128), dropout: float = 0.5
+    n_labels: int,
+    *,
+    maps: int = 64,
+    widths: tuple[int, int] = (256, 128),
+    seconds: float = SECONDS,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    filterbank: str = "none",
+    start: str = "mel",
 ) -> nn.Sequential:
     """Build five times 3x3 convolution, ReLU, 2x2 max-pooling, then three dense layers.
 
@@ -33,8 +44,19 @@ def choi2016(
         Feature maps per convolution.
     widths : tuple of int
         Units of the two hidden dense layers.
+    seconds : float
+        Length of the excerpts; the dense layers depend on it.
+    width : float
+        Times all numbers of maps and units.
     dropout : float
         Before each dense layer, in training.
+    filterbank, start : str
+        In place of the spectrogram; see `auralise.models.learnable`.
+
+    Raises
+    ------
+    InvalidValueError
+        If the excerpt is too short to be halved five times.
 
     References
     ----------
@@ -42,7 +64,7 @@ def choi2016(
        classification", arXiv:1607.02444, 2016.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    channels = 1
+    maps, channels = scaled(maps, width), 1
     for depth in range(1, 6):
         layers[f"conv{depth}"] = nn.Sequential(
             OrderedDict(
@@ -54,24 +76,25 @@ def choi2016(
         layers[f"pool{depth}"] = nn.MaxPool2d(2)
         channels = maps
     layers["flatten"] = nn.Flatten()
-    width = maps * 8 * 5  # 257 x 173 halved five times
-    for number, units in enumerate(widths, 1):
-        layers[f"dense{number}"] = nn.Sequential(
-            OrderedDict(
-                dropout=nn.Dropout(dropout),
-                linear=nn.Linear(width, units),
-                relu=nn.ReLU(),
-            )
-        )
-        width = units
-    layers["output"] = nn.Linear(width, n_labels)
-    return nn.Sequential(layers)
+    frames = FRONTEND.spec.frames(round(seconds * FRONTEND.sample_rate))
+    places = require_places(frames // 32, "five poolings")
+    inputs = maps * (FRONTEND.bins // 32) * places  # 257 x 173 become 8 x 5
+    for number, published in enumerate(widths, 1):
+        units = scaled(published, width)
+        layers[f"dense{number}"] = dense(inputs, units, dropout)
+        inputs = units
+    layers["output"] = nn.Linear(inputs, n_labels)
+    return with_filterbank(nn.Sequential(layers), FRONTEND, filterbank, start)
+
+
+def _frontend(filterbank: str = "none") -> Frontend:
+    return frontend_of(FRONTEND, filterbank)
 
 
 MODELS.register("choi2016")(
     Architecture(
         build=choi2016,
-        frontend=lambda: FRONTEND,
+        frontend=_frontend,
         seconds=SECONDS,
         source="Choi, Fazekas, Sandler 2016, arXiv:1607.02444",
         differs="batch normalisation for local response normalisation; dense layers of 256 and 128 "
