@@ -1,6 +1,7 @@
 """The networks against the arithmetic of their papers, written out by hand."""
 
 import inspect
+from itertools import pairwise
 
 import pytest
 import torch
@@ -54,9 +55,7 @@ SAMPLE = (
 
 def stack(*widths):
     """Dense layers from one width to the next, with offsets."""
-    return sum(
-        inputs * units + units for inputs, units in zip(widths[:-1], widths[1:], strict=True)
-    )
+    return sum(inputs * units + units for inputs, units in pairwise(widths))
 
 
 PARAMETERS = {

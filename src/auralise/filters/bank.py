@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from auralise.errors import InvalidValueError, NetworkError, ShapeError
 from auralise.filters.trace import Trace, trace_first_convolution
 from auralise.models.base import MusicNetwork
+from auralise.models.kernels import KernelBank
 
 PAIRS = 8192
 """How many pairs of filters are compared at a time."""
@@ -256,11 +257,14 @@ def _compose(trace: Trace) -> tuple[Tensor, int, int]:
         if isinstance(step, nn.BatchNorm1d):
             total = total * _scale(step)[:, None]
             continue
-        taps = _spread(step.weight.detach().double().cpu()[:, 0], step.dilation[0] * stride)
+        taps = _spread(_double(step.weight.detach().cpu()[:, 0]), step.dilation[0] * stride)
         # Correlating one after the other correlates with the convolution of the weights.
         width = taps.shape[1] + total.shape[1] - 1
-        product = torch.fft.rfft(taps, width) * torch.fft.rfft(total, width)
-        total = torch.fft.irfft(product, width)
+        if taps.is_complex():
+            total = torch.fft.ifft(torch.fft.fft(taps, width) * torch.fft.fft(total, width))
+        else:
+            product = torch.fft.rfft(taps, width) * torch.fft.rfft(total, width)
+            total = torch.fft.irfft(product, width)
         padding += stride * _left_padding(step)
         stride *= step.stride[0]
     return total, stride, padding
@@ -273,7 +277,11 @@ def _spread(taps: Tensor, step: int) -> Tensor:
     return wide
 
 
-def _left_padding(convolution: nn.Conv1d) -> int:
+def _double(values: Tensor) -> Tensor:
+    return values.to(torch.complex128) if values.is_complex() else values.double()
+
+
+def _left_padding(convolution: nn.Conv1d | KernelBank) -> int:
     """Return the padding before the first sample."""
     if convolution.padding == "same":
         return convolution.dilation[0] * (convolution.kernel_size[0] - 1) // 2
@@ -295,10 +303,10 @@ def _compare(trace: Trace, taps: Tensor, stride: int, padding: int) -> None:
     """Refuse a bank that does not do what the network does to noise."""
     frames = trace.answer.shape[-1]
     right = max(0, (frames - 1) * stride + taps.shape[1] - padding - trace.noise.shape[-1])
-    padded = nn.functional.pad(trace.noise.double().cpu()[None, None], (padding, right))
+    padded = nn.functional.pad(trace.noise.double().cpu()[None, None], (padding, right)).to(taps)
     expected = nn.functional.conv1d(padded, taps[:, None], stride=stride)[0, :, :frames]
     size = expected.abs().max().item()
-    deviation = (trace.answer.double().cpu() - expected).abs().max().item()
+    deviation = (_double(trace.answer.cpu()) - expected).abs().max().item()
     if not deviation <= _LINEAR * max(size, torch.finfo(torch.float32).tiny):
         ratio = deviation / size if size else math.inf
         raise NetworkError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from auralise.activations.layers import find_layer, require_evaluation_mode
 from auralise.errors import NetworkError
+from auralise.models.kernels import KernelBank
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 _NOISE = 2048  # samples
@@ -23,7 +24,7 @@ class Trace:
     ----------
     layer : str
         Name of the convolution.
-    convolution : nn.Conv1d
+    convolution : nn.Conv1d or KernelBank
         From one channel to the filters.
     before : tuple of nn.Conv1d and nn.BatchNorm1d
         Of one channel each, in order.
@@ -36,7 +37,7 @@ class Trace:
     """
 
     layer: str
-    convolution: nn.Conv1d
+    convolution: nn.Conv1d | KernelBank
     before: tuple[nn.Conv1d | nn.BatchNorm1d, ...]
     norm: nn.BatchNorm1d | None
     noise: Tensor
@@ -53,7 +54,7 @@ class _Watch:
 
     target: nn.Module | None
     layer: str = ""
-    bank: nn.Conv1d | None = None
+    bank: nn.Conv1d | KernelBank | None = None
     before: list[nn.Conv1d | nn.BatchNorm1d] = field(default_factory=list)
     norm: nn.BatchNorm1d | None = None
     output: Tensor | None = None
@@ -65,17 +66,19 @@ class _Watch:
             if isinstance(module, nn.BatchNorm1d) and given is self.output:
                 self.norm = module
             raise _Done
-        if not isinstance(module, nn.Conv1d) or self.target not in (None, module):
+        if not isinstance(module, nn.Conv1d | KernelBank) or self.target not in (None, module):
             self._pass(name, module)
             return
         _check_convolution(name, module)
-        if self.target is None and module.out_channels == 1:
+        if self.target is None and isinstance(module, nn.Conv1d) and module.out_channels == 1:
             self.before.append(module)
             return
         if not isinstance(output, Tensor):
             raise NetworkError(f"layer {name!r} gives a {type(output).__name__}, not a tensor")
         self.layer, self.bank = name, module
-        self.output, self.answer = output, output.clone()
+        self.output = output
+        self.answer = module.answer(output) if isinstance(module, KernelBank) else output
+        self.answer = self.answer.clone()
 
     def _pass(self, name: str, module: nn.Module) -> None:
         """Let a call before the convolution pass, or refuse it."""
@@ -110,7 +113,7 @@ def trace_first_convolution(network: nn.Module, layer: str | None = None) -> Tra
     """
     require_evaluation_mode(network)
     target = None if layer is None else find_layer(network, layer)[0]
-    if target is not None and not isinstance(target, nn.Conv1d):
+    if target is not None and not isinstance(target, nn.Conv1d | KernelBank):
         raise NetworkError(
             f"layer {layer!r} is a {type(target).__name__}, not a Conv1d on raw audio"
         )
@@ -130,8 +133,8 @@ def trace_first_convolution(network: nn.Module, layer: str | None = None) -> Tra
     return Trace(heard.layer, heard.bank, tuple(heard.before), heard.norm, noise, answer)
 
 
-def _convolutions(network: nn.Module) -> list[nn.Conv1d]:
-    found = [module for module in network.modules() if isinstance(module, nn.Conv1d)]
+def _convolutions(network: nn.Module) -> list[nn.Conv1d | KernelBank]:
+    found = [module for module in network.modules() if isinstance(module, nn.Conv1d | KernelBank)]
     if not found:
         raise NetworkError("the network has no one-dimensional convolution (Conv1d)")
     return found
@@ -171,14 +174,14 @@ def _is_leaf(module: nn.Module) -> bool:
     return next(parts, None) is None and not isinstance(module, nn.Sequential)
 
 
-def _check_convolution(name: str, convolution: nn.Conv1d) -> None:
+def _check_convolution(name: str, convolution: nn.Conv1d | KernelBank) -> None:
     """Refuse convolutions that are not a bank of real filters on one channel."""
     if convolution.groups != 1:
         raise NetworkError(
             f"layer {name!r} is a grouped convolution (groups={convolution.groups}); only one "
             "input channel can be analysed"
         )
-    if convolution.weight.is_complex():
+    if isinstance(convolution, nn.Conv1d) and convolution.weight.is_complex():
         raise NetworkError(
             f"layer {name!r} is a complex convolution; pass its kernels, flipped in time, as a "
             "FilterBank"

@@ -47,7 +47,7 @@ def untrained_networks(card: ModelCard, seeds: Sequence[int] = SEEDS) -> list[Mu
             f"network {card.name!r} names no architecture that could be built anew; make its "
             "controls with auralise.filters.untrained_banks"
         )
-    architecture = MODELS[card.architecture]
+    architecture = MODELS[card.architecture].configure(**card.options)
     networks = []
     with torch.random.fork_rng(devices=[]):
         for seed in seeds:
