@@ -2,6 +2,7 @@
 
 import inspect
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from auralise.models import MODELS, ModelCard, MusicNetwork, load_model, save_mo
 from auralise.models.cost import count_parameters
 
 SMALL = 0.1
+PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
 
 
 def configured(name, **options):
@@ -229,3 +231,10 @@ def test_a_unit_of_each_can_be_inverted(name):
     assert result.relevance.shape == values.shape
     assert result.relevance.isfinite().all()
     assert result.relevance.any()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_page_gives_the_number_of_parameters(name):
+    """With 10 labels, as it stands."""
+    (row,) = (line for line in PAGE.read_text("utf-8").splitlines() if f"| `{name}` |" in line)
+    assert row.endswith(f"| {count_parameters(MODELS[name].build(10)):,} |")
