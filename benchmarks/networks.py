@@ -29,7 +29,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before the libraries that read it are imp
 import numpy as np
 import torch
 from network_runs import Run, all_runs
-from torch import nn
 
 from auralise.datasets import Dataset, Track, open_dataset
 from auralise.datasets.clips import Clip, read_clips
@@ -39,7 +38,7 @@ from auralise.models import MODELS
 from auralise.models.base import Architecture
 from auralise.models.cost import cost_of
 from auralise.training.assessment import assess, units_of
-from auralise.training.fit import FitOptions, fit
+from auralise.training.fit import FitOptions, Fitted, fit
 from auralise.training.voting import clip_logits, majority_vote, mean_vote
 
 GENRES = ("country", "disco", "hiphop", "metal")
@@ -113,7 +112,7 @@ def subset(tracks: Sequence[Track], run: Run, part: float = 1.0) -> list[Track]:
     return chosen
 
 
-def train_plainly(run: Run, architecture: Architecture, parts: Parts, device: str) -> nn.Module:
+def train_plainly(run: Run, architecture: Architecture, parts: Parts, device: str) -> Fitted:
     """Fit the network to the labels, and nothing else."""
     options = FitOptions(
         epochs=run.epochs,
@@ -121,13 +120,10 @@ def train_plainly(run: Run, architecture: Architecture, parts: Parts, device: st
         learning_rate=run.learning_rate,
         seed=run.seed,
     )
-    fitted = fit(
-        architecture, parts.dataset.labels, parts.train, parts.valid, options, device=device
-    )
-    return getattr(fitted, "module", fitted)
+    return fit(architecture, parts.dataset.labels, parts.train, parts.valid, options, device=device)
 
 
-METHODS: dict[str, Callable[[Run, Architecture, Parts, str], nn.Module]] = {"fit": train_plainly}
+METHODS: dict[str, Callable[[Run, Architecture, Parts, str], Fitted]] = {"fit": train_plainly}
 
 
 def carry_out(run: Run, folder: Path, device: str) -> dict[str, Any]:
@@ -135,10 +131,10 @@ def carry_out(run: Run, folder: Path, device: str) -> dict[str, Any]:
     architecture = MODELS[run.architecture].configure(**dict(run.options))
     parts = parts_of(run, folder, architecture.frontend().sample_rate)
     start = time.perf_counter()
-    module = METHODS[run.method](run, architecture, parts, device)
+    fitted = METHODS[run.method](run, architecture, parts, device)
     minutes = (time.perf_counter() - start) / 60
     labels = parts.dataset.labels
-    answers = clip_logits(module, architecture, parts.test, device=device)
+    answers = clip_logits(fitted.module, fitted.architecture, parts.test, device=device)
     found = assess(answers, labels, draws=200)
     truth = np.array([labels.index(track.label) for track in answers.tracks])
     segment = np.bincount(answers.clip, answers.logits.argmax(1) == truth[answers.clip])

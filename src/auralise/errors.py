@@ -52,3 +52,7 @@ class NetworkError(AuraliseError, RuntimeError):
 
 class UnsupportedActivationError(AuraliseError, NotImplementedError):
     """An activation function has no rule in the inversion method that met it."""
+
+
+class TrainingError(AuraliseError, RuntimeError):
+    """A training cannot go on: the loss is not finite, or memory is used up."""

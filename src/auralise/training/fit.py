@@ -1,86 +1,99 @@
-"""Fitting one network to one collection, on one device, repeatably."""
+"""Fitting one network to one collection, repeatably; it can be stopped at any moment."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.utils.data import DataLoader
 
-from auralise.audio.resampling import resample
-from auralise.audio.waveform import Waveform
+from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip, place
-from auralise.errors import InvalidValueError
-from auralise.frontends.base import Frontend
+from auralise.errors import InvalidValueError, TrainingError, WeightsError
+from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.models.base import Architecture
-from auralise.training.evaluate import accuracy_of, logits_of
+from auralise.training.batches import Excerpts, Order, Plan, collate, plan
+from auralise.training.checkpoints import LAST, SafeCheckpoints, differences, read_state
+from auralise.training.logs import quiet
+from auralise.training.options import FitOptions
+from auralise.training.progress import Epoch, Keeper, Progress
+from auralise.training.task import Task
+from auralise.training.voting import GAIN
+
+__all__ = ["Epoch", "FitOptions", "Fitted", "Machine", "Progress", "fit"]
 
 
-@dataclass(frozen=True, slots=True)
-class FitOptions:
-    """How to train.
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A network that has been fitted.
 
     Attributes
     ----------
-    epochs : int
-        Passes over the training clips.
-    batch_size : int
-    learning_rate : float
-        Peak of a one-cycle schedule for AdamW.
-    weight_decay : float
-    lowest_gain_db : float
-        Each clip is scaled by a random gain from here to 0 dB, and set at a random place.
-    semitones : float
-        Each clip is played faster or slower at random, its pitch moving by at most this much.
-    seed : int
-        Of weights, order, places and gains.
-    bfloat16 : bool
-        Multiply in bfloat16, where the processor is fast at it; weights stay float32.
+    module : nn.Module
+        As it was after its best epoch; on the CPU, in evaluation mode.
+    architecture : Architecture
+        With the frontend that the module was fitted behind, which may have been standardised.
+    history : tuple of Epoch
+    best_epoch : int
+        Counted from 1: the first with the highest validation score.
+    why : str
+        Why it ended there.
+    leader : bool
+        False in all but one of several processes; only the leader writes.
     """
 
-    epochs: int = 10
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    lowest_gain_db: float = -30.0
-    semitones: float = 0.0
-    seed: int = 0
-    bfloat16: bool = False
+    module: nn.Module
+    architecture: Architecture
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    why: str
+    leader: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a training runs on.
+
+    Attributes
+    ----------
+    device : str
+        "cpu", "cuda" or "cuda:1".
+    devices, nodes : int
+        Processes on each of ``nodes`` machines, by distributed data parallelism.
+    workers : int
+        Processes that prepare batches, for each of those.
+    tensorboard : bool
+        Also write events for TensorBoard into the folder.
+    """
+
+    device: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    workers: int = 0
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
+        if min(self.devices, self.nodes) < 1 or self.workers < 0:
             raise InvalidValueError(
-                f"epochs and batch_size must be at least 1, got {self.epochs}, {self.batch_size}"
+                f"devices and nodes must be at least 1 and workers at least 0, got "
+                f"{self.devices}, {self.nodes} and {self.workers}"
             )
-        if not 0 <= self.semitones <= 24:
-            raise InvalidValueError(f"semitones must be in [0, 24], got {self.semitones}")
-        if not self.learning_rate > 0:
-            raise InvalidValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise InvalidValueError("there is no CUDA device here; take --device cpu")
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a training stands, after each step.
-
-    Attributes
-    ----------
-    epoch, epochs, step, steps : int
-        Counted from 1.
-    loss : float
-        Of this step, in nats.
-    valid_accuracy : float or None
-        After the last step of an epoch.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    valid_accuracy: float | None
+    @property
+    def processes(self) -> int:
+        """On all nodes."""
+        return self.devices * self.nodes
 
 
 def fit(
@@ -90,10 +103,19 @@ def fit(
     valid: Sequence[Clip],
     options: FitOptions,
     *,
+    folder: Path | None = None,
+    resume: bool = True,
     device: str = "cpu",
+    machine: Machine | None = None,
+    multilabel: bool = False,
+    start: Mapping[str, Tensor] | None = None,
     report: Callable[[Progress], None] = lambda _: None,
-) -> nn.Module:
+) -> Fitted:
     """Train a network and return it as it was after its best epoch on the validation clips.
+
+    With a folder, the state is kept there after each epoch (``last.safetensors``), with a table of
+    the epochs (``log.csv``). A training that was stopped, however it was, goes on from there,
+    and on a CPU ends with the same weights, bit for bit, as one that was not stopped.
 
     Parameters
     ----------
@@ -101,128 +123,323 @@ def fit(
     labels : sequence of str
         In the order of the outputs.
     train, valid : sequences of Clip
-        At the rate of the architecture's frontend.
+        At the rate of the architecture's frontend; taken one at a time.
     options : FitOptions
+    folder : Path, optional
+        Made if it does not exist; nothing is kept without one.
+    resume : bool
+        Go on from the state in the folder, if there is one; else it is replaced.
     device : str
-        As torch names it.
+        As torch names it; of ``machine`` if that is not given.
+    machine : Machine, optional
+        Devices, processes and logs.
+    multilabel : bool
+        Tracks have tags rather than a label.
+    start : mapping of str to Tensor, optional
+        Weights to start from, such as a pretraining's; those not named are drawn.
     report : callable
         Called after each step.
-
-    Returns
-    -------
-    nn.Module
-        On the CPU, in evaluation mode.
 
     Raises
     ------
     InvalidValueError
-        If there are no clips, or the loss is not finite.
+        If there are no clips, or a clip's label is not among ``labels``.
+    WeightsError
+        If the state in the folder is of another training: says what differs.
+    TrainingError
+        If the loss is not finite, or memory is used up; the last state is kept.
+    OutputError
+        If the state cannot be written, as on a full disk; the one before is kept.
+    KeyboardInterrupt
+        If interrupted; the state after the last whole epoch is kept.
     """
+    _check(labels, train, valid, multilabel)
+    machine = machine or Machine(device)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(options.seed)
+    network = architecture.build(len(labels))
+    if start:
+        _take_weights(network, start)
+    architecture = _standardised(architecture, network, train, options)
+    amount = plan(len(train), options, machine.processes)
+    identity = identity_of(architecture, labels, train, valid, options, machine, start)
+    keeper = Keeper(identity, folder, options.patience, report)
+    state = _prepare(folder, resume, identity)
+    if state is not None and state["why"]:
+        keeper.load_state_dict(state)
+        return _finish(network, architecture, keeper, leader=True)
+    loaders = _loaders(architecture, labels, (train, valid), options, machine, amount, multilabel)
+    task = Task(
+        network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        architecture.frontend(),
+        options,
+        amount.epochs * amount.steps,
+        multilabel=multilabel,
+        label_weights=label_weights(labels, train, multilabel) if options.balance else None,
+    )
+    if options.compile:
+        network.compile()
+    trainer = _trainer(machine, options, amount, keeper)
+    loaders[0].batch_sampler.epoch = lambda: trainer.current_epoch  # type: ignore[union-attr]
+    loaders[0].batch_sampler.process = lambda: (trainer.global_rank, trainer.world_size)  # type: ignore[union-attr]
+    with quiet(), _said_plainly(keeper, options):
+        path = str(folder / LAST) if folder is not None and state is not None else None
+        trainer.fit(task, *loaders, ckpt_path=path)
+    return _finish(network, architecture, keeper, leader=trainer.is_global_zero)
+
+
+def _check(
+    labels: Sequence[str], train: Sequence[Clip], valid: Sequence[Clip], multilabel: bool
+) -> None:
     if not train or not valid:
         raise InvalidValueError(f"got {len(train)} training and {len(valid)} validation clips")
-    torch.manual_seed(options.seed)
-    generator = torch.Generator().manual_seed(options.seed)
-    network = architecture.build(len(labels))
-    run = _Run(architecture, architecture.frontend(), labels, options, generator, device)
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    steps = -(-len(train) // options.batch_size)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), options.learning_rate, weight_decay=options.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, options.learning_rate, total_steps=options.epochs * steps
-    )
-    best, best_state = -1.0, network.state_dict()
-    for epoch in range(1, options.epochs + 1):
-        network.train()
-        for step, batch in enumerate(run.batches(train), 1):
-            loss = run.step(network, batch)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            if step < steps:
-                report(Progress(epoch, options.epochs, step, steps, loss, None))
-        accuracy = accuracy_of(logits_of(network, architecture, valid), valid, labels)
-        report(Progress(epoch, options.epochs, steps, steps, loss, accuracy))
-        if accuracy > best:
-            best, best_state = accuracy, copy.deepcopy(network.state_dict())
-    network.load_state_dict(best_state)
-    network.to("cpu").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return network.eval()
+    tracks = [track for clips in (train, valid) for track in _tracks(clips)]
+    strange = {track.label for track in tracks} - set(labels)
+    if strange and not multilabel:
+        raise InvalidValueError(f"label {min(strange)!r} is not among {', '.join(labels)}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run:
-    """What stays the same from step to step."""
-
-    architecture: Architecture
-    frontend: Frontend
-    labels: Sequence[str]
-    options: FitOptions
-    generator: torch.Generator
-    device: str
-
-    def batches(self, clips: Sequence[Clip]) -> Iterator[Sequence[Clip]]:
-        """Go through all clips once, in random order."""
-        order = torch.randperm(len(clips), generator=self.generator).tolist()
-        for start in range(0, len(order), self.options.batch_size):
-            yield [clips[i] for i in order[start : start + self.options.batch_size]]
-
-    def step(self, network: nn.Module, batch: Sequence[Clip]) -> float:
-        """Add one batch's gradient to the parameters' and return its loss."""
-        samples = draw(batch, self.architecture, self.frontend, self.options, self.generator)
-        target = torch.tensor([self.labels.index(clip.track.label) for clip in batch])
-        with torch.no_grad():
-            values = self.frontend.module(samples.to(self.device))
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.options.bfloat16):
-            logits = network(values)
-        loss = functional.cross_entropy(logits.float(), target.to(self.device))
-        if not torch.isfinite(loss):
-            raise InvalidValueError(f"the loss became {loss.item()}; lower the learning rate")
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.item()
+def _tracks(clips: Sequence[Clip]) -> list[Track]:
+    """Return the tracks of clips, without reading sounds where the collection can."""
+    known = getattr(clips, "tracks", None)
+    return list(known) if known is not None else [clip.track for clip in clips]
 
 
-def draw(
-    clips: Sequence[Clip],
+def label_weights(labels: Sequence[str], train: Sequence[Clip], multilabel: bool) -> Tensor:
+    """Return weights that let rare labels count as much as frequent ones.
+
+    Returns
+    -------
+    Tensor, shape (labels,)
+        Of labels: the mean over the clips is 1. Of tags: how many clips lack it for each that has
+        it, at most 100, for the clips that have it.
+    """
+    tracks = _tracks(train)
+    if multilabel:
+        counts = Counter(tag for track in tracks for tag in set(track.tags))
+        shares = [(len(tracks) - counts[tag]) / max(1, counts[tag]) for tag in labels]
+        return torch.tensor(shares).clamp(max=100.0)
+    counts = Counter(track.label for track in tracks)
+    filled = sum(counts[label] > 0 for label in labels)
+    return torch.tensor([len(tracks) / (filled * max(1, counts[label])) for label in labels])
+
+
+def _take_weights(network: nn.Module, start: Mapping[str, Tensor]) -> None:
+    try:
+        found = network.load_state_dict(dict(start), strict=False)
+    except RuntimeError as error:
+        raise WeightsError(f"the weights to start from do not fit the network: {error}") from error
+    if found.unexpected_keys:
+        raise WeightsError(f"the network has no {', '.join(found.unexpected_keys)} to start from")
+
+
+_NORMALISING = (
+    nn.modules.batchnorm._BatchNorm,  # InstanceNorm is one of these
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+)
+
+
+def _standardised(
+    architecture: Architecture, network: nn.Module, train: Sequence[Clip], options: FitOptions
+) -> Architecture:
+    """Return the architecture behind a frontend of mean 0 and deviation 1, if that is wanted."""
+    frontend = architecture.frontend()
+    wanted = options.standardise
+    if wanted is None:
+        wanted = not any(isinstance(part, _NORMALISING) for part in network.modules())
+    if not wanted or not isinstance(frontend, SpectrogramFrontend):
+        return architecture
+    mean, std = spread_of(frontend, architecture.seconds, train)
+    found = replace(frontend, mean=mean, std=std)
+    return replace(architecture, frontend=lambda: found)
+
+
+@torch.no_grad()
+def spread_of(
+    frontend: SpectrogramFrontend, seconds: float, clips: Sequence[Clip]
+) -> tuple[float, float]:
+    """Return mean and standard deviation of a frontend's values over clips, at a peak of -12 dB.
+
+    Of each clip, the excerpt in the middle is taken, and of many clips 512, evenly spaced.
+    """
+    length = round(seconds * frontend.sample_rate)
+    plain = replace(frontend, mean=0.0, std=1.0).module
+    total = square = count = 0.0
+    for index in range(0, len(clips), max(1, len(clips) // 512)):
+        values = plain(place(clips[index].samples, length, 0.5)[None] * GAIN).double()
+        total, square = total + values.sum().item(), square + values.square().sum().item()
+        count += values.numel()
+    mean = total / count
+    deviation = max(square / count - mean**2, 0.0) ** 0.5
+    if deviation == 0:
+        raise InvalidValueError("all training clips are silent; there is nothing to standardise")
+    return float(mean), float(deviation)
+
+
+def identity_of(
     architecture: Architecture,
-    frontend: Frontend,
+    labels: Sequence[str],
+    train: Sequence[Clip],
+    valid: Sequence[Clip],
     options: FitOptions,
-    generator: torch.Generator,
-) -> Tensor:
-    """Set each clip at a random place in an excerpt, at a random level, polarity and speed.
+    machine: Machine,
+    start: Mapping[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """Say as plain values what a training is of; two that differ cannot continue each other."""
+    build = getattr(architecture.build, "func", architecture.build)
+    plain = {
+        "architecture": f"{build.__module__}.{build.__qualname__}",
+        "frontend": architecture.frontend().describe(),
+        "seconds": architecture.seconds,
+        "labels": list(labels),
+        "training clips": _digest(train),
+        "validation clips": _digest(valid),
+        "processes": machine.processes,
+        "starting weights": _digest_weights(start),
+    }
+    plain |= {f"option {key}": value for key, value in architecture.options.items()}
+    for key, value in asdict(options).items():
+        plain[key] = list(value) if isinstance(value, tuple) else value
+    return plain
 
-    Returns
-    -------
-    Tensor, shape (clips, time)
-    """
-    length = round(architecture.seconds * frontend.sample_rate)
-    numbers = torch.rand(len(clips), 4, generator=generator)
-    gains = 10 ** (options.lowest_gain_db * numbers[:, 1] / 20) * torch.where(
-        numbers[:, 2] < 0.5, -1.0, 1.0
+
+def _digest(clips: Sequence[Clip]) -> str:
+    """Return number and hash of clips by names of files, labels and tags."""
+    found = hashlib.sha256()
+    for track in _tracks(clips):
+        found.update(repr((track.path.name, track.label, track.group, track.tags)).encode())
+    return f"{len(clips)} of sha256 {found.hexdigest()[:16]}"
+
+
+def _digest_weights(weights: Mapping[str, Tensor] | None) -> str:
+    found = hashlib.sha256()
+    for key in sorted(weights or {}):
+        found.update(key.encode() + (weights or {})[key].contiguous().numpy().tobytes())
+    return found.hexdigest()[:16] if weights else "none"
+
+
+def _prepare(
+    folder: Path | None, resume: bool, identity: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Make the folder and return what a training in it that can be continued has kept."""
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LAST
+    if not path.exists():
+        return None
+    if not resume:
+        path.unlink()
+        return None
+    kept = read_state(path)["callbacks"]["Keeper"]
+    found = differences(kept["identity"], identity)
+    if found:
+        raise WeightsError(
+            f"{path} is of another training: {'; '.join(found)}. Start again without resuming, or "
+            "take another folder"
+        )
+    return dict(kept)
+
+
+def _loaders(
+    architecture: Architecture,
+    labels: Sequence[str],
+    parts: tuple[Sequence[Clip], Sequence[Clip]],
+    options: FitOptions,
+    machine: Machine,
+    amount: Plan,
+    multilabel: bool,
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    frontend = architecture.frontend()
+    rate = frontend.sample_rate
+    length = round(architecture.seconds * rate)
+    train, valid = (Excerpts(clips, labels, multilabel, length, rate, options) for clips in parts)
+    order = Order(len(train), options.batch_size, amount.taken, options.seed)
+    shared: dict[str, Any] = {
+        "num_workers": machine.workers,
+        "collate_fn": collate,
+        "pin_memory": machine.device.startswith("cuda"),
+        "persistent_workers": machine.workers > 0,
+    }
+    return (
+        DataLoader(train, batch_sampler=order, **shared),
+        DataLoader(valid, batch_size=options.batch_size, **shared),
     )
-    steps = options.semitones * (2 * numbers[:, 3] - 1)
-    placed = [
-        place(transpose(clip.samples, step), length, share)
-        for clip, share, step in zip(clips, numbers[:, 0].tolist(), steps.tolist(), strict=True)
-    ]
-    return torch.stack(placed) * gains[:, None]
 
 
-def transpose(samples: Tensor, semitones: float) -> Tensor:
-    """Play a sound faster (its pitch rising by ``semitones``) or slower.
+def _trainer(machine: Machine, options: FitOptions, amount: Plan, keeper: Keeper) -> Trainer:
+    device, _, index = machine.device.partition(":")
+    logger: Any = False
+    if machine.tensorboard:
+        if keeper.folder is None:
+            raise InvalidValueError("TensorBoard's events need a folder to be written into")
+        from lightning.pytorch.loggers import TensorBoardLogger
 
-    Parameters
-    ----------
-    samples : Tensor, shape (time,)
-    semitones : float
+        logger = TensorBoardLogger(keeper.folder, name="", version="tensorboard")
+    with quiet():
+        return Trainer(
+            accelerator="gpu" if device == "cuda" else device,
+            devices=[int(index)] if index else machine.devices,
+            num_nodes=machine.nodes,
+            strategy="ddp" if machine.processes > 1 else "auto",
+            precision="bf16-mixed" if options.bfloat16 else "32-true",
+            max_epochs=amount.epochs,
+            gradient_clip_val=options.clip_norm or None,
+            callbacks=[keeper],
+            plugins=[SafeCheckpoints()],
+            logger=logger,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=keeper.folder,
+        )
 
-    Returns
-    -------
-    Tensor, shape (time / 2 ** (semitones / 12),), to rounding
-    """
-    if semitones == 0:
-        return samples
-    rate = 48000  # only the ratio of the two rates matters
-    slower = round(rate * 2 ** (-semitones / 12))
-    return resample(Waveform(samples[None], rate), slower).samples[0]
+
+@contextmanager
+def _said_plainly(keeper: Keeper, options: FitOptions) -> Iterator[None]:
+    """Turn what ends a training early into the errors that auralise raises."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not keeper.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first one on
+        raise KeyboardInterrupt from None
+    except TrainingError as error:
+        if keeper.history:
+            error.add_note(f"the state after epoch {len(keeper.history)} is kept")
+        raise
+    except (RuntimeError, MemoryError) as error:
+        if not _memory_is_used_up(error):
+            raise
+        raise TrainingError(
+            f"memory is used up; lower batch_size (now {options.batch_size}) or the network's "
+            f"width, or set bfloat16: {str(error).splitlines()[0] if str(error) else 'no memory'}"
+        ) from error
+
+
+def _memory_is_used_up(error: BaseException) -> bool:
+    words = ("can't allocate memory", "out of memory", "not enough memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        word in str(error) for word in words
+    )
+
+
+def _finish(
+    network: nn.Module, architecture: Architecture, keeper: Keeper, *, leader: bool
+) -> Fitted:
+    network.to("cpu").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network.load_state_dict(keeper.best)
+    return Fitted(
+        network.eval(),
+        architecture,
+        tuple(keeper.history),
+        keeper.best_epoch,
+        keeper.why,
+        leader,
+    )

@@ -95,9 +95,10 @@ def train_network(
             text += f", validation accuracy {progress.valid_accuracy:.3f}"
         bar("training", done, progress.epochs * progress.steps, text)
 
-    module = fit(
+    fitted = fit(
         paper, dataset.labels, parts["train"], parts["valid"], options, device=device, report=report
     )
+    module, paper = fitted.module, fitted.architecture
     logits = logits_of(module, paper, parts["test"])
     scores = _scores(evaluate(logits, parts["test"], dataset.labels, parts["train"]), parts)
     card = ModelCard(

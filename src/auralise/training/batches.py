@@ -1,0 +1,177 @@
+"""Which clips a step takes and what is drawn for each: of the seed alone, so that it repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from auralise.datasets.base import Track
+from auralise.datasets.clips import Clip, place
+from auralise.training.augment import draw, seed_of
+from auralise.training.options import FitOptions
+from auralise.training.voting import GAIN
+
+
+class Item(NamedTuple):
+    """One clip of one step: the ``clip``'s number, ``weight`` of its loss in the mean."""
+
+    epoch: int
+    clip: int
+    weight: float
+
+
+class Batch(NamedTuple):
+    """What a step takes.
+
+    ``samples`` has shape (clips, time) or (clips, channels, time), ``targets`` (clips,) of integers
+    or (clips, tags) of 0 and 1, ``weights`` (clips,), and ``numbers`` (clips, 4) in [0, 1).
+    """
+
+    samples: Tensor
+    targets: Tensor
+    weights: Tensor
+    numbers: Tensor
+
+
+@dataclass(slots=True, eq=False)
+class Order(Sampler[list[Item]]):
+    """The steps of an epoch, for one of several processes.
+
+    A step takes ``processes * batch_size`` clips of one random order and hands each process its
+    part; the weights make the mean over processes the mean over the step's clips.
+
+    Attributes
+    ----------
+    n_clips, batch_size : int
+    taken : int
+        Clips that an epoch takes.
+    seed : int
+    epoch : callable
+        Gives the epoch, from 0, that is asked for; set to the trainer's when there is one.
+    process : callable
+        Gives this process's number and how many there are.
+    """
+
+    n_clips: int
+    batch_size: int
+    taken: int
+    seed: int
+    epoch: Callable[[], int] = lambda: 0
+    process: Callable[[], tuple[int, int]] = lambda: (0, 1)
+
+    def __len__(self) -> int:
+        return -(-self.taken // (self.batch_size * self.process()[1]))
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        """Yield the items of each step."""
+        epoch = self.epoch()
+        number, processes = self.process()
+        generator = torch.Generator().manual_seed(seed_of(0, self.seed, epoch))
+        order = torch.randperm(self.n_clips, generator=generator).tolist()
+        order = order[: self.taken]
+        together = self.batch_size * processes
+        for start in range(0, len(order), together):
+            step = order[start : start + together]
+            own = np.array_split(step, processes)[number].tolist()
+            weight = processes / len(step)
+            yield [Item(epoch, i, weight) for i in own] or [Item(epoch, step[0], 0.0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much a training takes.
+
+    Attributes
+    ----------
+    epochs : int
+    taken : int
+        Clips an epoch.
+    steps : int
+        An epoch.
+    """
+
+    epochs: int
+    taken: int
+    steps: int
+
+
+def plan(n_clips: int, options: FitOptions, processes: int) -> Plan:
+    """Work out epochs and steps from what was asked for and the number of clips."""
+    together = options.batch_size * processes
+    taken = max(1, round(n_clips * options.epoch_fraction))
+    epochs = options.epochs
+    if options.max_steps:
+        taken = min(taken, options.max_steps * together)
+        epochs = min(epochs, -(-options.max_steps // -(-taken // together)))
+    return Plan(epochs, taken, -(-taken // together))
+
+
+class Excerpts(Dataset[tuple[Tensor, Tensor, float, Tensor]]):
+    """Clips as excerpts of one length with their targets.
+
+    Asked for an `Item`, an excerpt is drawn at random from (seed, epoch, clip) alone; asked for
+    an index, the clip is set in the middle, at a peak of -12 dB, with a weight of 1.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        Taken one at a time, so that they may stay on disk until then.
+    labels : sequence of str
+    multilabel : bool
+    length, sample_rate : int
+        Of an excerpt in samples; in Hz.
+    options : FitOptions
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        labels: Sequence[str],
+        multilabel: bool,
+        length: int,
+        sample_rate: int,
+        options: FitOptions,
+    ) -> None:
+        self.clips = clips
+        self.numbers = {label: number for number, label in enumerate(labels)}
+        self.multilabel = multilabel
+        self.length, self.sample_rate, self.options = length, sample_rate, options
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, item: Item | int) -> tuple[Tensor, Tensor, float, Tensor]:
+        """Return samples, target, weight of the loss and four random numbers."""
+        if isinstance(item, int):
+            clip = self.clips[item]
+            samples = place(clip.samples, self.length, 0.5)
+            scaled = samples * GAIN if samples.ndim == 1 else samples
+            return scaled, self.target(clip.track), 1.0, torch.zeros(4)
+        seed = seed_of(1, self.options.seed, item.epoch, item.clip)
+        generator = torch.Generator().manual_seed(seed)
+        clip = self.clips[item.clip]
+        samples = draw(clip.samples, self.length, self.sample_rate, self.options, generator)
+        numbers = torch.rand(4, generator=generator)
+        return samples, self.target(clip.track), item.weight, numbers
+
+    def target(self, track: Track) -> Tensor:
+        """Return the number of a track's label, or 1 for each of its tags."""
+        if not self.multilabel:
+            return torch.tensor(self.numbers[track.label])
+        target = torch.zeros(len(self.numbers))
+        target[[self.numbers[tag] for tag in track.tags if tag in self.numbers]] = 1.0
+        return target
+
+
+def collate(items: Sequence[tuple[Tensor, Tensor, float, Tensor]]) -> Batch:
+    """Stack items to a batch."""
+    samples, targets, weights, numbers = zip(*items, strict=True)
+    return Batch(
+        torch.stack(samples), torch.stack(targets), torch.tensor(weights), torch.stack(numbers)
+    )
