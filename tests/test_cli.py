@@ -296,3 +296,14 @@ def test_version(run):
     import auralise
 
     assert run("--version") == (0, f"auralise {auralise.__version__}\n", "")
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(capsys, monkeypatch):
+    def app(**_):
+        raise ModuleNotFoundError("No module named 'lightning'", name="lightning.pytorch")
+
+    monkeypatch.setattr(sys.modules["auralise.cli.main"], "app", app)
+    with pytest.raises(SystemExit) as left:
+        main(["train"])
+    assert left.value.code == 1
+    assert "this needs lightning, which is not installed" in capsys.readouterr().err

@@ -35,6 +35,23 @@ app = typer.Typer(
 )
 
 
+EXTRAS = {
+    "audiomentations": "train",
+    "h5py": "train",
+    "lightning": "train",
+    "pyarrow": "train",
+    "torchmetrics": "train",
+    "webdataset": "train",
+    "yaml": "train",
+    "captum": "captum",
+    "dash": "dashboard",
+    "dash_mantine_components": "dashboard",
+    "diskcache": "dashboard",
+    "flask": "dashboard",
+    "waitress": "dashboard",
+}
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"auralise {__version__}")
@@ -92,5 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except AuraliseError as error:
         notes = "".join(f" ({text})" for text in getattr(error, "__notes__", ()))
         typer.echo(f"auralise: {error}{notes}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in EXTRAS:
+            raise
+        extra = f"pip install 'auralise[{EXTRAS[package]}]'"
+        typer.echo(f"auralise: this needs {package}, which is not installed; {extra}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
