@@ -50,8 +50,8 @@ class Run:
     learning_rate : float
     share : float
         Of the training clips that have a label.
-    train_clips : int
-        At most so many, drawn label by label; 0 takes all.
+    valid_share : float
+        Of the validation clips, to choose the epoch on.
     method : str
         "fit", or another way in `METHODS` of `networks.py`.
     """
@@ -67,7 +67,7 @@ class Run:
     repeat: int = 1
     learning_rate: float = 2e-3
     share: float = 1.0
-    train_clips: int = 0
+    valid_share: float = 1.0
     method: str = "fit"
 
     @property
@@ -85,20 +85,19 @@ class Budget:
     epochs: int = 8
     genre_epochs: int = 8
     learning_rate: float = 2e-3
-    batch_size: int = 32
+    batch_size: int = 16
 
 
 # What a CPU can do in about a minute: some networks narrower, few epochs. Printed in the docs.
 SMALL: dict[str, Budget] = {
-    "choi2016": Budget((("width", 0.25), ("seconds", 2.0)), 6, 10),
-    "dieleman2014-mel": Budget((), 12, 15),
-    "dieleman2014-raw": Budget((), 12, 15),
-    "kereliuk2015": Budget((("width", 0.5),), 4, 8),
-    "samplecnn": Budget((("width", 0.125),), 5, 8, batch_size=16),
+    "choi2016": Budget((("width", 0.25), ("seconds", 2.0)), 4, 10),
+    "dieleman2014-mel": Budget((("width", 0.25),), 20, 20),
+    "dieleman2014-raw": Budget((("width", 0.25),), 20, 20),
+    "kereliuk2015": Budget((("width", 0.5),), 3, 8),
+    "samplecnn": Budget((("width", 0.125),), 3, 8),
     "zhang2016-nnet1": Budget((), 10, 15),
-    "zhang2016-nnet2": Budget((), 8, 10),
+    "zhang2016-nnet2": Budget((("width", 0.5),), 10, 15),
 }
-SMALL_CLIPS = 864  # training clips of instruments: about half
 
 
 def budget_of(name: str, budget: str) -> Budget:
@@ -126,7 +125,7 @@ def make_run(
         "batch_size": given.batch_size,
         "learning_rate": given.learning_rate,
         "repeat": 8 if genres else 1,
-        "train_clips": 0 if genres or budget == "full" else SMALL_CLIPS,
+        "valid_share": 1.0 if genres or budget == "full" else 0.25,
         **changes,
     }
     return Run(table, label, name, tuple(sorted(options.items())), data, seed, **fields)

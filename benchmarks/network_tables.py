@@ -147,9 +147,8 @@ def costs(known: Sequence[Result]) -> list[str]:
 def given(run: Run) -> str:
     """Write what a run was given."""
     options = ", ".join(f"{key} {value}" for key, value in run.options)
-    clips = f", at most {run.train_clips} clips" if run.train_clips else ""
     repeat = f" x {run.repeat}" if run.repeat > 1 else ""
-    return f"{run.epochs}{repeat} epochs{clips}{'; ' if options else ''}{options}"
+    return f"{run.epochs}{repeat} epochs{'; ' if options else ''}{options}"
 
 
 def about(known: Sequence[Result]) -> str:

@@ -91,23 +91,24 @@ def parts_of(run: Run, folder: Path, rate: int) -> Parts:
         if run.data == "instruments"
         else split_genres(dataset, run.seed)
     )
-    train = subset(split.train, run)
-    valid = subset(split.valid, run, 0.25) if run.train_clips else list(split.valid)
+    train = subset(split.train, run.share, run.seed)
+    valid = subset(split.valid, run.valid_share, run.seed)
     lists = [[clips[track.path] for track in part] for part in (train, valid, split.test)]
-    return Parts(dataset, lists[0] * run.repeat, lists[1], lists[2])
+    repeated = lists[0] * run.repeat
+    if len(repeated) % run.batch_size == 1:  # a batch of one has no variance to normalise by
+        repeated = repeated[:-1]
+    return Parts(dataset, repeated, lists[1], lists[2])
 
 
-def subset(tracks: Sequence[Track], run: Run, part: float = 1.0) -> list[Track]:
-    """Draw a run's share of tracks, label by label; the same for the same seed."""
-    count = run.share * (min(run.train_clips, len(tracks)) if run.train_clips else len(tracks))
-    keep = part * count / len(tracks)
-    if keep >= 1:
+def subset(tracks: Sequence[Track], share: float, seed: int) -> list[Track]:
+    """Draw a share of tracks, label by label; the same for the same seed."""
+    if share >= 1:
         return list(tracks)
-    random = np.random.default_rng(run.seed)
+    random = np.random.default_rng(seed)
     chosen: list[Track] = []
     for label in sorted({track.label for track in tracks}):
         own = [track for track in tracks if track.label == label]
-        order = random.permutation(len(own))[: max(1, round(keep * len(own)))]
+        order = random.permutation(len(own))[: max(1, round(share * len(own)))]
         chosen.extend(own[i] for i in sorted(order.tolist()))
     return chosen
 
