@@ -11,8 +11,7 @@ from auralise.datasets import open_dataset
 from auralise.models import MODELS, save_model
 from auralise.models.base import ModelCard, MusicNetwork
 from auralise.output.evaluation_figures import ConfusionFigure
-from auralise.training.protocol import check_labels, choose_clips, met_before
-from auralise.training.voting import segment_starts
+from auralise.training.protocol import Division, check_labels, choose_clips, met_before
 
 RATE = 16000
 
@@ -126,22 +125,26 @@ def test_other_labels_are_refused_by_name(place):
 def test_what_was_met_before_is_known_only_with_collection_and_seed(place):
     dataset = open_dataset(f"folder:{place / 'tones'}")
     entry = {"training": {"seed": 0}, "trained_on": "tones: for tests."}
-    test, train = (choose_clips(dataset, part, 0) for part in ("test", "train"))
+    test, train = (choose_clips(dataset, part, Division()) for part in ("test", "train"))
     assert met_before(entry, test) == 0
     assert met_before(entry, train) == len(train.tracks)
     assert met_before({**entry, "trained_on": "others: x"}, test) is None
     assert met_before({"trained_on": "tones: x"}, test) is None
     with pytest.raises(ValueError, match="part must be one of test"):
-        choose_clips(dataset, "some", 0)
+        choose_clips(dataset, "some", Division())
+
+
+def test_a_split_that_leaks_is_marked_in_every_result(place, tmp_path, capsys):
+    words = ["evaluate", place / "networks" / "one", "--data", f"folder:{place / 'tones'}",
+             "--how", "random", "--draws", "100", "--out", tmp_path / "out"]  # fmt: skip
+    status, printed = run(*words, "--json", capsys=capsys)
+    assert status == 0
+    assert json.loads(printed.out)["protocol"]["leaky"] is True
+    assert "The split leaks" in printed.err
+    assert "The split leaks" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_confusion_matrix_in_words():
     figure = ConfusionFigure("Matrix", ("a", "b"), np.array([[3, 1], [0, 2]]))
     assert figure.describe() == "Matrix: 5 of 6 right; a taken for b 1 times."
     assert figure.shares.tolist() == [[0.75, 0.25], [0, 1]]
-
-
-def test_starts_of_segments():
-    assert segment_starts(12, 4) == [0, 2, 4, 6, 8]
-    assert segment_starts(13, 4, 0.0) == [0, 4, 8]
-    assert segment_starts(1, 4) == [0]

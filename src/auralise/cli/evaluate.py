@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from auralise.models.base import MusicNetwork
     from auralise.output.evaluation_report import Evaluated
     from auralise.training.comparison import Comparison
-    from auralise.training.protocol import Protocol
+    from auralise.training.protocol import Division, Protocol
     from auralise.training.voting import Answers
 
 Known = tuple["MusicNetwork", Mapping[str, Any]]
@@ -34,6 +34,13 @@ def evaluate(
     ] = "test",
     seed: Annotated[
         int | None, typer.Option(help="Of the split; that of the training if not given.")
+    ] = None,
+    how: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the split: given, artist, group, stratified or random; that of the training "
+            "if not given."
+        ),
     ] = None,
     over: Annotated[
         str,
@@ -66,7 +73,7 @@ def evaluate(
     dataset = open_dataset(data)
     for network, _ in known:
         check_labels(network.card, dataset)
-    protocol = choose_clips(dataset, part, _seed(known, part, seed))
+    protocol = choose_clips(dataset, part, _division(known, part, seed, how))
     answers, skipped = _answers(
         known, protocol, overlap=overlap, batch_size=batch_size, strict=strict, device=device
     )
@@ -81,7 +88,8 @@ def evaluate(
     ]
     comparisons = _compare(entries, answers, over, draws)
     described = protocol.plain(overlap, skipped)
-    notes = [f"{name} could not be read and was left out: {why}" for name, why in skipped]
+    notes = [protocol.warning()] if protocol.leaky else []
+    notes += [f"{name} could not be read and was left out: {why}" for name, why in skipped]
     write_evaluation(
         out,
         entries,
@@ -114,25 +122,28 @@ def _load(name: str) -> Known:
     return load_model(name), read_manifest()[name]
 
 
-def _seed(known: Sequence[Known], part: str, seed: int | None) -> int:
-    """Return the seed of the split: the one given, or the one that all networks were trained with.
+def _division(known: Sequence[Known], part: str, seed: int | None, how: str | None) -> Division:
+    """Return the split asked for; what is not, is as in the training of all networks.
 
     Raises
     ------
     InvalidValueError
-        If none is given and they differ.
+        If the networks were trained on different splits, and nothing is asked for.
     """
-    from auralise.errors import InvalidValueError
+    from dataclasses import replace
 
-    if seed is not None:
-        return seed
-    seeds = {entry.get("training", {}).get("seed", 0) for _, entry in known}
-    if len(seeds) > 1 and part != "all":
+    from auralise.errors import InvalidValueError
+    from auralise.training.protocol import Division, division_of
+
+    divisions = list(dict.fromkeys(division_of(entry) or Division() for _, entry in known))
+    if len(divisions) > 1 and part != "all" and seed is None:
+        said = "; ".join(division.describe() for division in divisions)
         raise InvalidValueError(
-            f"the networks were trained on splits of different seeds, {sorted(seeds)}: each has "
-            "learned clips that another is tested on; say which with --seed"
+            f"the networks were trained on different splits ({said}): "
+            "each has learned clips that another is tested on; say which with --seed"
         )
-    return int(min(seeds))
+    first = divisions[0]
+    return replace(first, seed=first.seed if seed is None else seed, how=how or first.how)
 
 
 def _answers(

@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from auralise.datasets.base import Dataset, Track
 from auralise.datasets.clips import Clip, read_clips
-from auralise.datasets.splits import split_by_group
+from auralise.datasets.splits import LeakySplitWarning, Split, split
 from auralise.errors import AudioFileError, InvalidValueError
 from auralise.models.base import ModelCard
 
 PARTS = ("test", "valid", "train", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How a collection is divided: the arguments of `auralise.datasets.splits.split`.
+
+    Attributes
+    ----------
+    how : str
+    seed : int
+    fold, folds : int or None
+    """
+
+    how: str = "group"
+    seed: int = 0
+    fold: int | None = None
+    folds: int | None = None
+
+    def apply(self, dataset: Dataset) -> Split:
+        """Return the parts; whether they leak is in them, and no warning is given."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LeakySplitWarning)
+            return split(dataset, how=self.how, seed=self.seed, fold=self.fold, folds=self.folds)
+
+    def describe(self) -> str:
+        """Return how, in words."""
+        fold = "" if self.folds is None else f", fold {self.fold} of {self.folds}"
+        return f"{self.how}, seed {self.seed}{fold}"
+
+
+def division_of(entry: Mapping[str, Any]) -> Division | None:
+    """Return how the collection was divided that a network was trained on.
+
+    Parameters
+    ----------
+    entry : mapping
+        Of the network in its manifest; where it does not say how, by groups.
+
+    Returns
+    -------
+    Division or None
+        None if the manifest does not say with which seed.
+    """
+    seed = entry.get("training", {}).get("seed")
+    if seed is None:
+        return None
+    said = entry.get("split", {})
+    return Division(str(said.get("how", "group")), int(seed), said.get("fold"), said.get("folds"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +73,17 @@ class Protocol:
     dataset : Dataset
     part : str
         In `PARTS`.
-    seed : int
-        Of the split.
+    division : Division
     tracks : tuple of Track
+    leaky : bool
+        Whether artists or recordings are, or may be, in two parts of the split.
     """
 
     dataset: Dataset
     part: str
-    seed: int
+    division: Division
     tracks: tuple[Track, ...]
+    leaky: bool
 
     def describe(self) -> str:
         """Return the protocol in a sentence."""
@@ -41,7 +92,16 @@ class Protocol:
         which = {"test": "test", "valid": "validation", "train": "training"}[self.part]
         return (
             f"{len(self.tracks)} clips, the {which} part of {self.dataset.name}, split by "
-            f"{self.dataset.grouping} with seed {self.seed}: no group is in two parts."
+            f"{self.division.describe()}; a group is {self.dataset.grouping}."
+        )
+
+    def warning(self) -> str:
+        """Return what a split that leaks means for the scores; empty if it does not."""
+        if not self.leaky:
+            return ""
+        return (
+            "The split leaks: artists or recordings may be on both sides of it. The scores are "
+            "higher than they would be on artists or recordings that training has not met."
         )
 
     def plain(self, overlap: float, skipped: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -50,7 +110,11 @@ class Protocol:
             "collection": self.dataset.name,
             "kind": self.dataset.kind,
             "part": self.part,
-            "seed": self.seed,
+            "how": self.division.how,
+            "seed": self.division.seed,
+            "fold": self.division.fold,
+            "folds": self.division.folds,
+            "leaky": self.leaky,
             "grouping": self.dataset.grouping,
             "sentence": self.describe(),
             "overlap": overlap,
@@ -58,8 +122,8 @@ class Protocol:
         }
 
 
-def choose_clips(dataset: Dataset, part: str, seed: int) -> Protocol:
-    """Return the clips of one part of the split that training with this seed makes.
+def choose_clips(dataset: Dataset, part: str, division: Division) -> Protocol:
+    """Return the clips of one part of a collection.
 
     Raises
     ------
@@ -69,8 +133,9 @@ def choose_clips(dataset: Dataset, part: str, seed: int) -> Protocol:
     if part not in PARTS:
         raise InvalidValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
     if part == "all":
-        return Protocol(dataset, part, seed, dataset.tracks)
-    return Protocol(dataset, part, seed, getattr(split_by_group(dataset, seed=seed), part))
+        return Protocol(dataset, part, division, dataset.tracks, leaky=False)
+    parts = division.apply(dataset)
+    return Protocol(dataset, part, division, getattr(parts, part), leaky=parts.leaky)
 
 
 def check_labels(card: ModelCard, dataset: Dataset) -> None:
@@ -102,7 +167,7 @@ def met_before(entry: Mapping[str, Any], protocol: Protocol) -> int | None:
     Parameters
     ----------
     entry : mapping
-        Of the network in its manifest; the split is made again from the seed there.
+        Of the network in its manifest; the split is made again from what is said there.
     protocol : Protocol
 
     Returns
@@ -111,19 +176,12 @@ def met_before(entry: Mapping[str, Any], protocol: Protocol) -> int | None:
         None where it cannot be said: the network was trained on another collection, or its
         manifest does not say with which seed.
     """
-    dataset, seed = protocol.dataset, entry.get("training", {}).get("seed")
-    if seed is None or not str(entry.get("trained_on", "")).startswith(f"{dataset.name}: "):
+    dataset, division = protocol.dataset, division_of(entry)
+    if division is None or not str(entry.get("trained_on", "")).startswith(f"{dataset.name}: "):
         return None
-    if not _split_as_now(entry):
-        return None
-    split = split_by_group(dataset, seed=seed)
-    met = {track.path for track in (*split.train, *split.valid)}
+    parts = division.apply(dataset)
+    met = {track.path for track in (*parts.train, *parts.valid)}
     return sum(track.path in met for track in protocol.tracks)
-
-
-def _split_as_now(entry: Mapping[str, Any]) -> bool:
-    """Say whether a manifest's split is the one by groups; older manifests know no other."""
-    return str(entry.get("split", {}).get("how", "group")) in ("group", "auto")
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip, place
+from auralise.datasets.segments import segments
 from auralise.errors import InvalidValueError, ShapeError
 from auralise.frontends.base import Frontend
 from auralise.models.base import Architecture
@@ -49,31 +50,6 @@ class Answers:
                 f"each of the {len(self.tracks)} clips must have a segment, "
                 f"got segments of {len(np.unique(self.clip))}"
             )
-
-
-def segment_starts(n_samples: int, length: int, overlap: float = 0.5) -> list[int]:
-    """Return where segments of a sound begin, in samples.
-
-    Parameters
-    ----------
-    n_samples, length : int
-        Of the sound and of a segment.
-    overlap : float
-        Share of a segment that is in the next one too; 0 <= overlap < 1.
-
-    Returns
-    -------
-    list of int
-        0 first; segments that would reach beyond the end are left out.
-
-    Examples
-    --------
-    >>> segment_starts(10, 4), segment_starts(3, 4)
-    ([0, 2, 4, 6], [0])
-    """
-    if not 0 <= overlap < 1:
-        raise InvalidValueError(f"overlap must be at least 0 and below 1, got {overlap}")
-    return list(range(0, max(1, n_samples - length + 1), max(1, round(length * (1 - overlap)))))
 
 
 def clip_logits(
@@ -147,8 +123,8 @@ def segment_logits(
     tracks: list[Track] = []
     owners: list[int] = []
     logits = []
-    segments = _segments(clips, length, overlap, tracks)
-    while batch := list(islice(segments, batch_size)):
+    cut = _segments(clips, length, overlap, tracks)
+    while batch := list(islice(cut, batch_size)):
         owners.extend(owner for owner, _ in batch)
         samples = torch.stack([segment for _, segment in batch]) * GAIN
         logits.append(network(module(samples.to(device))).double().cpu().numpy())
@@ -166,7 +142,7 @@ def _segments(
         if clip.samples.shape[-1] <= length:
             yield number, place(clip.samples, length, 0.5)
             continue
-        for start in segment_starts(clip.samples.shape[-1], length, overlap):
+        for start in segments(clip.samples.shape[-1], length, overlap):
             yield number, clip.samples[..., start : start + length]
 
 
