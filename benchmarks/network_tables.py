@@ -138,7 +138,7 @@ def costs(known: Sequence[Result]) -> list[str]:
     cost = known[0]["cost"]
     return [
         f"{cost['parameters']:,}",
-        f"{cost['flops_per_second'] / 1e6:,.0f}",
+        f"{cost['flops_per_second'] / 1e6:,.1f}",
         f"{np.median([r['minutes'] for r in known]):.2f}",
         f"{np.median([r['cost']['clips_per_second'] for r in known]):,.0f}",
     ]
