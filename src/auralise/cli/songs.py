@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 DEMO = "demo"
 _EXCERPT = "vibe-ace-excerpt.ogg"
-_ATTRIBUTION = "Kevin MacLeod, Vibe Ace (incompetech.com; Free Music Archive)"
-_TITLE = "Vibe Ace"
-_LICENCE = "CC BY 3.0, https://creativecommons.org/licenses/by/3.0/"
+ATTRIBUTION = "Kevin MacLeod, Vibe Ace (incompetech.com; Free Music Archive)"
+TITLE = "Vibe Ace"
+LICENCE = "CC BY 3.0, https://creativecommons.org/licenses/by/3.0/"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,8 +174,8 @@ def read_excerpt(network: MusicNetwork, request: Request) -> Excerpt:
         described,
         path=song,
         notes=(*sound.notes, *notes),
-        attribution=_ATTRIBUTION if own else "",
-        licence=_LICENCE if own else "",
-        title=_TITLE if own else "",
+        attribution=ATTRIBUTION if own else "",
+        licence=LICENCE if own else "",
+        title=TITLE if own else "",
     )
     return Excerpt(described, waveform)

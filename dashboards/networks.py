@@ -1,0 +1,182 @@
+"""The networks that a dashboard serves, each loaded a few times so that visitors need not wait."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from auralise.activations import list_layers, receptive_field
+from auralise.activations.receptive_field import ReceptiveField
+from auralise.audio import Waveform
+from auralise.errors import AuraliseError, UnknownNameError
+from auralise.models import MusicNetwork, load_model, read_manifest
+
+PATIENCE = 20.0
+"""Seconds that a request waits for its turn before it is sent away."""
+
+_settings = threading.local()
+
+
+class BusyError(AuraliseError, RuntimeError):
+    """The server has more to do than it can; the same request may work a moment later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer as a page lists it.
+
+    Attributes
+    ----------
+    name, kind : str
+        As in the network; class of the module.
+    channels : int
+        Number of units.
+    shape : tuple of int
+        Of its output for the network's own length: (channels, ...).
+    parameters : int
+    """
+
+    name: str
+    kind: str
+    channels: int
+    shape: tuple[int, ...]
+    parameters: int
+
+
+class NetworkPool:
+    """Networks by name; each thread that borrows one has it to itself.
+
+    Hooks sit on the modules while a network is looked into, so two threads must not share one.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders of networks, beside those that come with the package.
+    copies : int
+        How often each is loaded at most; not more than cores are of use.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), copies: int = 2) -> None:
+        self._where: dict[str, Path | None] = dict.fromkeys(sorted(read_manifest()))
+        for folder in folders:
+            self._where.update(dict.fromkeys(sorted(read_manifest(folder)), folder))
+        self._copies = copies
+        self._lock = threading.Lock()
+        self._turn = threading.BoundedSemaphore(copies)
+        self._idle: dict[str, queue.SimpleQueue[MusicNetwork]] = {}
+        self._layers: dict[str, tuple[Layer, ...]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all networks, the given folders' first."""
+        given = [name for name, folder in self._where.items() if folder is not None]
+        return (*given, *(name for name in self._where if name not in given))
+
+    def entry(self, name: str) -> Mapping[str, Any]:
+        """Return what the manifest says of a network.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such network.
+        """
+        return read_manifest(self._folder(name))[name]
+
+    def fresh(self, name: str) -> MusicNetwork:
+        """Load a network anew, for work that takes long and shall keep nobody waiting."""
+        setup_thread()
+        return load_model(name, self._folder(name))
+
+    @contextmanager
+    def borrow(self, name: str) -> Iterator[MusicNetwork]:
+        """Have a network for oneself while the block runs.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such network.
+        BusyError
+            If it is not one's turn within `PATIENCE` seconds.
+        """
+        self._folder(name)
+        setup_thread()
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise BusyError(
+                f"the server is busy: your turn did not come within {PATIENCE:.0f} s; try again"
+            )
+        try:
+            with self._lock:
+                idle = self._idle.setdefault(name, queue.SimpleQueue())
+            network = self.fresh(name) if idle.empty() else idle.get()
+            try:
+                yield network
+            finally:
+                idle.put(network)
+        finally:
+            self._turn.release()
+
+    def layers(self, name: str) -> tuple[Layer, ...]:
+        """Return a network's layers, without the parts of layers, in the order of a pass."""
+        with self._lock:
+            if name in self._layers:
+                return self._layers[name]
+        with self.borrow(name) as network:
+            found = list_layers(network.module, silence(network))
+        layers = tuple(
+            Layer(info.name, info.kind, info.channels, info.shape, info.parameters)
+            for info in found
+            if "." not in info.name
+        )
+        with self._lock:
+            self._layers[name] = layers
+        return layers
+
+    def layer(self, name: str, layer: str) -> Layer:
+        """Return one layer of a network.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such network or layer.
+        """
+        known = {entry.name: entry for entry in self.layers(name)}
+        if layer not in known:
+            raise UnknownNameError("layer", layer, known)
+        return known[layer]
+
+    def _folder(self, name: str) -> Path | None:
+        if name not in self._where:
+            raise UnknownNameError("model", name, self._where)
+        return self._where[name]
+
+
+def setup_thread() -> None:
+    """Make a thread's computing quick: one core each, no denormal numbers."""
+    if not getattr(_settings, "done", False):
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        _settings.done = True
+
+
+def silence(network: MusicNetwork) -> torch.Tensor:
+    """Return the network's input for silence of its own length."""
+    frontend = network.card.frontend
+    length = round((network.card.seconds or 4.0) * frontend.sample_rate)
+    return frontend.analyse(Waveform(torch.zeros(1, length), frontend.sample_rate)).values
+
+
+def field_values(network: MusicNetwork, features: torch.Tensor, layer: str) -> dict[str, Any]:
+    """Return a layer's receptive field as plain values."""
+    return asdict(receptive_field(network.module, features, layer))
+
+
+def field_of(values: Mapping[str, Any]) -> ReceptiveField:
+    """Return the receptive field that plain values stand for."""
+    return ReceptiveField(**{name: tuple(value) for name, value in values.items()})
