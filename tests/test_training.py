@@ -16,7 +16,7 @@ from auralise.models import read_manifest
 from auralise.models.base import Architecture
 from auralise.training import FitOptions, evaluate, fit
 from auralise.training.augment import transpose
-from auralise.training.pipeline import train_network
+from auralise.training.pipeline import Job, train_network
 
 
 def tiny(n_labels):
@@ -120,12 +120,10 @@ def test_a_trained_network_s_card_names_the_command_that_makes_it_again(tmp_path
             tone = 0.3 * np.sin(2 * np.pi * hertz * (1 + take / 50) * np.arange(16000) / 16000)
             soundfile.write(tmp_path / "notes" / label / f"{label}{take}.wav", tone, 16000)
     trained = train_network(
-        "dieleman2014-raw",
+        Job("dieleman2014-raw", FitOptions(epochs=1, batch_size=4), licence="CC BY 4.0"),
         open_dataset(f"folder:{tmp_path / 'notes'}"),
-        FitOptions(epochs=1, batch_size=4),
         out=tmp_path / "out",
         bar=lambda *_: None,
-        licence="CC BY 4.0",
     )
     entry = read_manifest(tmp_path / "out")[trained.name]
     assert entry["command"].startswith("auralise train dieleman2014-raw --data folder:FOLDER ")

@@ -11,12 +11,19 @@ from typing import Any
 import typer
 
 
-def setup_torch() -> None:
-    """Use the cores there are and flush denormal numbers, which slow spectral code greatly."""
+def setup_torch(threads: int = 0) -> None:
+    """Use the cores there are and flush denormal numbers, which slow spectral code greatly.
+
+    Parameters
+    ----------
+    threads : int
+        How many, if not as many as there are cores (0).
+    """
     import torch
 
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     torch.set_flush_denormal(True)
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    torch.set_num_threads(threads or cores)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 (anything that JSON can hold)

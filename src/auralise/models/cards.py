@@ -23,8 +23,7 @@ def card_text(name: str, entry: Mapping[str, Any]) -> str:
     str
         Markdown.
     """
-    scores, frontend = entry["scores"], entry["frontend"]
-    low, high = scores["accuracy_interval"]
+    frontend = entry["frontend"]
     seen = (
         f"raw audio at {frontend['sample_rate']} Hz"
         if frontend["kind"] == "raw"
@@ -47,19 +46,41 @@ def card_text(name: str, entry: Mapping[str, Any]) -> str:
 
 ## Scores
 
-Accuracy {scores["accuracy"]:.3f} on {scores["test_clips"]} held-out clips in
-{scores["test_groups"]} groups; 95 % bootstrap interval over groups {low:.3f} to {high:.3f}.
-Always answering the most frequent label gives {scores["majority_floor"]:.3f}.
-Trained on {scores["train_clips"]} clips; the epoch was chosen on {scores["valid_clips"]} others.
-
-| label | right | of |
-|---|---|---|
-{_rows(entry)}
+{_scores(entry)}
 
 ## What the split guarantees, and what it does not
 
 {entry["guarantee"]}
 """
+
+
+def _scores(entry: Mapping[str, Any]) -> str:
+    """Write what was measured: of labels the accuracy, of tags the areas under their curves."""
+    scores = entry["scores"]
+    key = "accuracy" if "accuracy" in scores else "roc_auc"
+    low, high = scores[f"{key}_interval"]
+    name = "Accuracy" if key == "accuracy" else "Mean ROC-AUC over tags"
+    lines = [
+        f"{name} {scores[key]:.3f} on {scores['test_clips']} held-out clips in",
+        f"{scores['test_groups']} groups; 95 % bootstrap interval over groups {low:.3f} to "
+        f"{high:.3f}.",
+    ]
+    if key == "accuracy":
+        lines.append(
+            f"Always answering the most frequent label gives {scores['majority_floor']:.3f}."
+        )
+    else:
+        low, high = scores["pr_auc_interval"]
+        lines.append(f"Mean PR-AUC {scores['pr_auc']:.3f} ({low:.3f} to {high:.3f}).")
+    lines.append(
+        f"Trained on {scores['train_clips']} clips; the epoch was chosen on "
+        f"{scores['valid_clips']} others."
+    )
+    if entry.get("skipped"):
+        lines.append(f"{entry['skipped']} clips could not be read and were left out.")
+    if key == "accuracy":
+        lines += ["", "| label | right | of |", "|---|---|---|", _rows(entry)]
+    return "\n".join(lines)
 
 
 def _rows(entry: Mapping[str, Any]) -> str:
