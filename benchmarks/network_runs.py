@@ -7,10 +7,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from auralise.errors import AuraliseError
+from auralise.errors import AuraliseError, InvalidValueError
 from auralise.models import MODELS
 
 SEEDS = range(5)
+METHODS = ("fit",)  # those that `networks.py` has
 
 # Published beside ours: number, on what, under which protocol.
 PUBLISHED: dict[str, tuple[str, str]] = {
@@ -220,6 +221,8 @@ def pair_runs(pair: Pair, budget: str) -> tuple[list[Run], list[Run]]:
     sides = []
     for side in (pair.first, pair.second):
         MODELS[side.architecture].configure(**dict(side.options))
+        if side.method not in METHODS:
+            raise InvalidValueError(f"no way to train is called {side.method!r} yet")
         sides.append(
             [
                 make_run(
