@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from auralise.datasets import DATASETS, Dataset, Track, open_dataset, split_by_group
+from auralise.datasets import Dataset, Track, open_dataset, split_by_group
 from auralise.datasets.clips import place, read_clips, trim
 from auralise.errors import AudioFileError, InvalidValueError, UnknownNameError
 
@@ -84,8 +84,8 @@ def test_takes_of_one_pitch_by_one_instrument_form_a_group(folder):
     }
 
 
-@pytest.mark.parametrize("kind", DATASETS)
-def test_every_collection_reads_a_folder_per_class(kind, folder):
+@pytest.mark.parametrize("kind", ["folder", "philharmonia"])
+def test_a_collection_reads_a_folder_per_class(kind, folder):
     dataset = open_dataset(f"{kind}:{folder}")
     assert len(dataset.tracks) == 8
     assert {track.label for track in dataset.tracks} == {"cello", "oboe"}

@@ -75,6 +75,7 @@ AT_HOME = {
     ),
     "audiomentations": ("auralise.training.augment",),
     "diskcache": ("auralise.dashboards",),
+    "filelock": ("auralise.datasets.cache",),
     "flask": ("auralise.dashboards",),
     "h5py": ("auralise.datasets.msd",),
     "pyarrow": ("auralise.datasets.manifest", "auralise.atlas"),

@@ -3,17 +3,20 @@
 Importing this package fills `DATASETS`: a new collection is a module listed here.
 """
 
-from auralise.datasets import folder, philharmonia
+from auralise.datasets import folder, philharmonia, synthetic
 from auralise.datasets.base import DATASETS, Dataset, Track, open_dataset
-from auralise.datasets.splits import Split, split_by_group
+from auralise.datasets.splits import LeakySplitWarning, Split, split, split_by_group
 
 __all__ = [
     "DATASETS",
     "Dataset",
+    "LeakySplitWarning",
     "Split",
     "Track",
     "folder",
     "open_dataset",
     "philharmonia",
+    "split",
     "split_by_group",
+    "synthetic",
 ]

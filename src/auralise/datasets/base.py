@@ -85,22 +85,30 @@ DATASETS: Registry[Callable[[Path], Dataset]] = Registry("data set")
 
 
 def open_dataset(text: str) -> Dataset:
-    """Open a collection written ``kind:folder``, as in ``philharmonia:recordings/notes``.
+    """Open a collection written ``kind:path``, as in ``philharmonia:recordings/notes``.
 
     Raises
     ------
     InvalidValueError
-        If the text is not of that form, or the folder does not exist or has no sounds.
+        If the text is not of that form, or there is no such folder or file, or no sounds in it.
     UnknownNameError
         If there is no such kind.
     """
-    kind, colon, folder = text.partition(":")
+    kind, colon, path = text.partition(":")
     if not colon:
         raise InvalidValueError(
             f"a data set is written kind:folder, as in philharmonia:notes; got {text!r}"
         )
-    load = DATASETS[kind]
-    path = Path(folder).expanduser()
+    return DATASETS[kind](Path(path).expanduser())
+
+
+def require_folder(path: Path, kind: str) -> None:
+    """Refuse a path that is no folder.
+
+    Raises
+    ------
+    InvalidValueError
+        If there is none at ``path``.
+    """
     if not path.is_dir():
-        raise InvalidValueError(f"no folder {folder!r} for data set kind {kind!r}")
-    return load(path)
+        raise InvalidValueError(f"no folder {str(path)!r} for data set kind {kind!r}")

@@ -53,14 +53,28 @@ def read_clips(
         If a file cannot be read; a note says which track.
     """
     for track in tracks:
-        try:
-            sound = read_audio(track.path, allow_truncated=True)
-        except AuraliseError as error:
-            error.add_note(f"while reading {track.path} ({track.label})")
-            raise
-        waveform = resample(sound.waveform.mono(), sample_rate)
-        yield Clip(trim(waveform.samples[0]), track)
+        yield Clip(decode(track, sample_rate), track)
         progress()
+
+
+def decode(track: Track, sample_rate: int) -> Tensor:
+    """Decode one track as `read_clips` does.
+
+    Returns
+    -------
+    Tensor, shape (time,)
+
+    Raises
+    ------
+    AudioFileError
+        If the file cannot be read; a note says which track.
+    """
+    try:
+        sound = read_audio(track.path, allow_truncated=True)
+    except AuraliseError as error:
+        error.add_note(f"while reading {track.path} ({track.label})")
+        raise
+    return trim(resample(sound.waveform.mono(), sample_rate).samples[0])
 
 
 def trim(samples: Tensor) -> Tensor:

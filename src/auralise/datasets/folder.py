@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auralise.datasets.base import DATASETS, Dataset, Track
+from auralise.datasets.base import DATASETS, Dataset, Track, require_folder
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 
@@ -17,5 +17,6 @@ def sound_files(folder: Path) -> list[Path]:
 @DATASETS.register("folder")
 def folder_per_class(folder: Path) -> Dataset:
     """Take each sub-folder's name as the label of the files in it, each file a group of its own."""
+    require_folder(folder, "folder")
     tracks = tuple(Track(path, path.parent.name, path.stem) for path in sound_files(folder))
     return Dataset(folder.name, tracks, "unknown", "each file is a group of its own")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auralise.datasets.base import DATASETS, Dataset, Track
+from auralise.datasets.base import DATASETS, Dataset, Track, require_folder
 from auralise.datasets.folder import sound_files
 from auralise.errors import InvalidValueError
 
@@ -24,8 +24,9 @@ def philharmonia(folder: Path) -> Dataset:
     Raises
     ------
     InvalidValueError
-        If a file name is not of that form.
+        If there is no such folder, or a file name is not of that form.
     """
+    require_folder(folder, "philharmonia")
     tracks = []
     for path in sound_files(folder):
         parts = path.stem.split("_")

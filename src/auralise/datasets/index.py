@@ -1,0 +1,85 @@
+"""The index of a cache: one line for each file, each with a checksum, only ever appended to."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a cache knows of one file.
+
+    Attributes
+    ----------
+    path : str
+        Absolute.
+    size, mtime_ns : int
+        Of the file when it was decoded, in bytes and nanoseconds.
+    sha256 : str
+        Of its bytes.
+    start, length : int
+        Where its samples are, in samples; of the whole cache.
+    crc : int
+        CRC-32 of their bytes.
+    reason : str
+        Why it could not be read; empty if it could. Then ``length`` is 0.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    start: int
+    length: int
+    crc: int
+    reason: str = ""
+
+
+def to_line(entry: Entry) -> bytes:
+    """Return an entry as a line that `read_index` takes."""
+    text = json.dumps(asdict(entry)).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def read_index(path: Path) -> tuple[dict[str, Entry], int]:
+    """Read an index as far as its lines are whole.
+
+    Returns
+    -------
+    entries : dict of str to Entry
+        The last of each path.
+    end : int
+        Bytes up to the end of the last whole line; what follows was being written when its
+        writer was killed, or was altered since.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}, 0
+    entries: dict[str, Entry] = {}
+    end = 0
+    for line in data.splitlines(keepends=True):
+        entry = _parse(line)
+        if entry is None:
+            break
+        entries[entry.path] = entry
+        end += len(line)
+    return entries, end
+
+
+def _parse(line: bytes) -> Entry | None:
+    check, space, text = line.rstrip(b"\n").partition(b" ")
+    if not space or not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text):
+        return None
+    return Entry(**json.loads(text))
+
+
+def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
+    """Write to an unbuffered file, which may take less than it is given at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]
