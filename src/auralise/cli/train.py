@@ -1,5 +1,6 @@
 """``auralise train``: fit a network to a collection and write weights, manifest entry and card."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,9 +105,12 @@ def train(
 
     setup_torch(threads)
     job = _job(given)
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # one process of several does the talking
+        train_network(job, open_dataset(data), out=out, bar=lambda *_: None)
+        return
     with progress_bar() as bar:
         result = train_network(job, open_dataset(data), out=out, bar=bar, note=note)
-    if result is not None:  # other processes than the first have nothing to say
+    if result is not None:
         show(result, json)
 
 
