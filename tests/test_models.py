@@ -74,6 +74,9 @@ PARAMETERS = {
     ("kereliuk2015", ()): (
         32 * 4 * 400 + 32 + 32 * 32 * 64 + 32 + stack(32 * 23 * 19, 50, 10)
     ),
+    ("costa2017", ()): (
+        64 * 25 + 64 + 64 * 64 * 25 + 64 + stack(64 * 63 * 3, 64, 10)
+    ),
     ("choi2016", ()): (
         64 * 9 + 4 * 64 * 64 * 9 + 5 * 2 * 64 + stack(64 * 8 * 5, 256, 128, 10)
     ),
@@ -107,6 +110,10 @@ SHAPES = {
     "kereliuk2015": {
         "conv1": (3, 114, 97), "pool1": (3, 56, 47), "conv2": (3, 49, 40), "pool2": (3, 23, 19),
     },
+    "costa2017": {
+        "conv1": (6, 257, 16), "pool1": (6, 128, 7), "conv2": (6, 128, 7), "pool2": (6, 63, 3),
+        "flatten": (1134,), "dense": (6,),
+    },
     "choi2016": {"conv1": (6, 257, 173), "pool5": (6, 8, 5), "flatten": (240,)},
 }  # fmt: skip
 
@@ -124,6 +131,8 @@ FIELDS = {
     ("dieleman2014-mel", "pool1"): ((128, 11), 4),  # 8 + 3
     ("dieleman2014-mel", "conv2"): ((128, 39), 4),  # 11 + 7 x 4
     ("samplecnn", "pool2"): ((15,), 9),  # 3, then 2 more at 3 (9), 2 more at 3
+    ("costa2017", "pool1"): ((7, 7), 2),  # 5 + 2
+    ("costa2017", "conv2"): ((15, 15), 2),  # + 4 x 2
     ("kereliuk2015", "pool1"): ((403, 7), 2),  # 400 + 3, 4 + 3
     ("kereliuk2015", "conv2"): ((417, 21), 2),  # + 7 x 2
 }
@@ -176,14 +185,14 @@ def test_both_of_dieleman_share_one_back_end():
     }
 
 
-@pytest.mark.parametrize("name", ["choi2016", "kereliuk2015", "dieleman2014-mel"])
+@pytest.mark.parametrize("name", ["choi2016", "costa2017", "kereliuk2015", "dieleman2014-mel"])
 def test_what_depends_on_the_length_follows_it(name):
     paper = configured(name, seconds=6.0)
     values = paper.frontend().module(sound_for(paper))
     assert values.shape[-1] > 200 or name == "dieleman2014-mel"
     assert built(paper)(values).shape == (1, 3)
     with pytest.raises(InvalidValueError, match="too short"):
-        built(configured(name, seconds=0.2))
+        built(configured(name, seconds=0.08))
 
 
 @pytest.mark.parametrize(

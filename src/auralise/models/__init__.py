@@ -3,7 +3,7 @@
 Importing this package fills `MODELS`: a new architecture is a module listed here.
 """
 
-from auralise.models import choi2016, dieleman2014, kereliuk2015, samplecnn, zhang2016
+from auralise.models import choi2016, costa2017, dieleman2014, kereliuk2015, samplecnn, zhang2016
 from auralise.models.base import MODELS, Architecture, ModelCard, MusicNetwork, wrap
 from auralise.models.tiny import tiny_network
 from auralise.models.weights import load_model, read_manifest, save_model
@@ -14,6 +14,7 @@ __all__ = [
     "ModelCard",
     "MusicNetwork",
     "choi2016",
+    "costa2017",
     "dieleman2014",
     "kereliuk2015",
     "load_model",
