@@ -69,7 +69,7 @@ class DiskCache:
                 f"the cache {os.fspath(folder)!r} cannot be made: {error.strerror}; "
                 "choose another folder"
             ) from error
-        self._secret = _secret(folder / "secret")
+        self.secret = _secret(folder / "secret")
         self._sweep_aside()
         self._bytes = self.evict()
 
@@ -210,7 +210,7 @@ class DiskCache:
         return self._digest(f"scope {scope}")[:16]
 
     def _digest(self, text: str) -> str:
-        return hashlib.blake2b(text.encode(), key=self._secret).hexdigest()
+        return hashlib.blake2b(text.encode(), key=self.secret).hexdigest()
 
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
         """Yield time of use, size and file of every entry."""

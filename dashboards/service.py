@@ -67,11 +67,10 @@ class Service:
         folder = default_folder() if folder is None else folder
         self.cache = DiskCache(folder / "results", max_bytes)
         self.networks = NetworkPool(models, copies=max(1, min(4, os.cpu_count() or 1)))
-        uploads = Path(tempfile.mkdtemp(prefix="uploads-", dir=folder))
-        self.songs = SongLibrary(uploads, self._forget)
         self.jobs = Jobs()
         self._excerpts: Recent[Excerpt] = Recent(8)
         self._rendered: Recent[Rendered] = Recent(32)
+        self.songs = SongLibrary(folder / "uploads", self._forget)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -200,6 +199,12 @@ class Service:
             content = measure()
             self.cache.write(name, content)
             return field_of(json.loads(content))
+
+    def warm(self) -> None:
+        """Do once what the first visitor would wait for: load a network, follow one unit."""
+        view = self.resolve(View())
+        strongest = self.activity(view).strongest()
+        self.render(replace(view, unit=int(strongest[0])))
 
     def song_list(self, session: str = "") -> list[SongInfo]:
         """Return the songs that a visitor may choose from."""

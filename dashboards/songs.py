@@ -6,13 +6,17 @@ song of somebody else without having been given its address.
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from auralise.audio.files import read_audio
 from auralise.cli.songs import (
@@ -35,6 +39,8 @@ KEPT_SECONDS = 2 * 3600.0
 
 PER_SESSION = 8
 """Most songs that one visitor may have at a time; the oldest goes when another comes."""
+
+_MARK = "in-use"
 
 
 class UnknownSongError(AuraliseError, LookupError):
@@ -83,7 +89,8 @@ class SongLibrary:
     Parameters
     ----------
     folder : Path
-        For uploads; made if absent, emptied by `close`.
+        For uploads; made if absent. Every library has a folder of its own in it, which `close`
+        deletes; what a killed process left there is deleted here.
     on_removed : callable
         Called with the id of every song that is removed, so that what was made of it goes too.
     kept_seconds : float
@@ -98,7 +105,9 @@ class SongLibrary:
         kept_seconds: float = KEPT_SECONDS,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.folder = folder
+        _delete_deserted(folder, on_removed)
+        self.folder = Path(tempfile.mkdtemp(dir=folder))
+        self._mark = _marked(self.folder)
         self._on_removed = on_removed
         self._kept_seconds = kept_seconds
         self._lock = threading.Lock()
@@ -150,14 +159,14 @@ class SongLibrary:
         return replace(found, song=replace(found.song, path=info.title, title=info.title))
 
     def new_file(self) -> Path:
-        """Return a file name for an upload, which nothing of the upload has a part in."""
-        return self.folder / f"{secrets.token_hex(16)}.wav"
+        """Return a file name for an upload; its stem is random, and the song's id later."""
+        return self.folder / f"{secrets.token_hex(12)}.wav"
 
     def add(
         self, path: Path, session: str, title: str, seconds: float, notes: tuple[str, ...]
     ) -> SongInfo:
         """Take a decoded file, made by `new_file`, as a visitor's song."""
-        info = SongInfo(secrets.token_hex(12), title, seconds, notes=notes, session=session)
+        info = SongInfo(path.stem, title, seconds, notes=notes, session=session)
         with self._lock:
             self._uploads[info.id] = _Upload(info, path, time.monotonic())
             own = [u for u in self._uploads.values() if u.info.session == session]
@@ -201,6 +210,7 @@ class SongLibrary:
         for song in list(self._uploads):
             self.remove(song)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._mark.close()
 
     def _used(self, song: str) -> _Upload:
         with self._lock:
@@ -219,3 +229,20 @@ def _demo_info() -> SongInfo:
     with song_file(DEMO) as path:
         seconds = read_audio(path).total_seconds
     return SongInfo(DEMO, TITLE, seconds, ATTRIBUTION, LICENCE)
+
+
+def _marked(folder: Path) -> IO[bytes]:
+    """Lock a file in a folder, which says that a living process uses it."""
+    mark = (folder / _MARK).open("wb")
+    fcntl.flock(mark, fcntl.LOCK_EX)
+    return mark
+
+
+def _delete_deserted(folder: Path, on_removed: Callable[[str], None]) -> None:
+    """Delete the folders of processes that are gone, and what was made of the songs in them."""
+    for path in folder.glob(f"*/{_MARK}"):
+        with suppress(OSError), path.open("rb") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for song in path.parent.glob("*.wav"):
+                on_removed(song.stem)
+            shutil.rmtree(path.parent, ignore_errors=True)
