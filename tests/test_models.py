@@ -10,6 +10,7 @@ import torch
 from auralise.activations import list_layers, receptive_field
 from auralise.activations.layers import Unit
 from auralise.errors import InvalidValueError
+from auralise.frontends.given import GivenFrontend
 from auralise.inversion import INVERTERS
 from auralise.models import MODELS, ModelCard, MusicNetwork, load_model, save_model
 from auralise.models.cost import count_parameters
@@ -28,6 +29,8 @@ def configured(name, **options):
 
 def sound_for(paper, batch=1):
     samples = round(paper.seconds * paper.frontend().sample_rate)
+    if isinstance(paper.frontend(), GivenFrontend):
+        return torch.randn(batch, paper.frontend().channels, samples)
     return 0.1 * torch.randn(batch, samples, generator=torch.Generator().manual_seed(0))
 
 

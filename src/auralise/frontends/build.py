@@ -7,6 +7,7 @@ from typing import Any
 
 from auralise.errors import InvalidValueError, UnknownNameError
 from auralise.frontends.base import Frontend
+from auralise.frontends.given import GivenFrontend
 from auralise.frontends.raw import RawFrontend
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.spectral.compression import Compression
@@ -33,10 +34,12 @@ def build(description: Mapping[str, Any]) -> Frontend:
     try:
         if kind == "raw":
             return RawFrontend(**settings)
+        if kind == "given":
+            return GivenFrontend(**settings)
         if kind == "spectrogram":
             spec = StftSpec(**settings.pop("spec"))
             compression = Compression(**settings.pop("compression"))
             return SpectrogramFrontend(spec=spec, compression=compression, **settings)
     except (TypeError, KeyError) as error:
         raise InvalidValueError(f"cannot make a {kind} frontend of {settings}: {error}") from error
-    raise UnknownNameError("frontend", kind, ["raw", "spectrogram"])
+    raise UnknownNameError("frontend", kind, ["given", "raw", "spectrogram"])

@@ -3,7 +3,17 @@
 Importing this package fills `MODELS`: a new architecture is a module listed here.
 """
 
-from auralise.models import choi2016, costa2017, dieleman2014, kereliuk2015, samplecnn, zhang2016
+from auralise.models import (
+    choi2016,
+    costa2017,
+    dieleman2011,
+    dieleman2014,
+    kereliuk2015,
+    li2010,
+    nakashika2012,
+    samplecnn,
+    zhang2016,
+)
 from auralise.models.base import MODELS, Architecture, ModelCard, MusicNetwork, wrap
 from auralise.models.tiny import tiny_network
 from auralise.models.weights import load_model, read_manifest, save_model
@@ -15,9 +25,12 @@ __all__ = [
     "MusicNetwork",
     "choi2016",
     "costa2017",
+    "dieleman2011",
     "dieleman2014",
     "kereliuk2015",
+    "li2010",
     "load_model",
+    "nakashika2012",
     "read_manifest",
     "samplecnn",
     "save_model",
