@@ -87,6 +87,9 @@ def train(
         bool, typer.Option("--fresh", help="Start again where a training was stopped.")
     ] = False,
     licence: Annotated[str, typer.Option(help="Of the weights, for their card.")] = "",
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep decoded clips on disk here, not in memory.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     devices: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines; start the command on each.")] = 1,
@@ -147,6 +150,7 @@ def _job(given: dict[str, Any]) -> "Job":
         strict=given["strict"],
         resume=not given["fresh"],
         licence=given["licence"],
+        cache=given["cache"],
         machine=Machine(
             given["device"],
             given["devices"],

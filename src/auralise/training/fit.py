@@ -154,6 +154,7 @@ def fit(
         If interrupted; the state after the last whole epoch is kept.
     """
     _check(labels, train, valid, multilabel)
+    check_kind(architecture, train[0])
     machine = machine or Machine(device)
     torch.set_flush_denormal(True)
     torch.manual_seed(options.seed)
@@ -197,6 +198,23 @@ def _check(
     strange = {track.label for track in tracks} - set(labels)
     if strange and not multilabel:
         raise InvalidValueError(f"label {min(strange)!r} is not among {', '.join(labels)}")
+
+
+def check_kind(architecture: Architecture, clip: Clip) -> None:
+    """Refuse sounds for a network that takes features, and the reverse.
+
+    Raises
+    ------
+    InvalidValueError
+        If the clip is of the other kind.
+    """
+    wants = "features" if "feature" in architecture.frontend().axes else "sounds"
+    has = "sounds" if clip.samples.ndim == 1 else "features"
+    if wants != has:
+        raise InvalidValueError(
+            f"the network takes {wants} and the collection has {has} ({clip.track.path.name} of "
+            f"shape {tuple(clip.samples.shape)}); take another network or collection"
+        )
 
 
 def _tracks(clips: Sequence[Clip]) -> list[Track]:

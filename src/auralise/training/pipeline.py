@@ -17,6 +17,7 @@ import torch
 
 from auralise import __version__
 from auralise.datasets.base import Dataset, Track
+from auralise.datasets.cache import open_cache
 from auralise.datasets.clips import Clip
 from auralise.datasets.duplicates import refuse_duplicates
 from auralise.datasets.splits import LeakySplitWarning, Split, split
@@ -26,7 +27,7 @@ from auralise.models.cards import card_text
 from auralise.models.weights import read_manifest, save_model
 from auralise.training.assessment import assess
 from auralise.training.evaluate import evaluate, logits_of
-from auralise.training.fit import FitOptions, Fitted, Machine, Progress, fit
+from auralise.training.fit import FitOptions, Fitted, Machine, Progress, check_kind, fit
 from auralise.training.protocol import Reader
 from auralise.training.recipes import Recipe
 from auralise.training.voting import clip_logits
@@ -91,6 +92,9 @@ class Job:
         Go on with a training of the same that was stopped.
     licence : str
         Of the weights, for the card; empty if it is not stated.
+    cache : Path or None
+        Where decoded clips are kept on disk, as `auralise.datasets.cache.open_cache` keeps them;
+        in memory if None.
     machine : Machine
     """
 
@@ -103,6 +107,7 @@ class Job:
     strict: bool = False
     resume: bool = True
     licence: str = ""
+    cache: Path | None = None
     machine: Machine = field(default_factory=Machine)
 
 
@@ -155,7 +160,7 @@ def train_network(
     paper = MODELS[job.architecture].configure(**job.model)
     name = job.name or f"{job.architecture}-{dataset.name}"
     start = time.monotonic()
-    parts = read_parts(dataset, job, paper.frontend().sample_rate, bar, note)
+    parts = read_parts(dataset, job, paper, bar, note)
     tell_imbalance(dataset, parts, job.options, note)
     fitted = fit(
         paper,
@@ -183,7 +188,7 @@ def train_network(
 
 
 def read_parts(
-    dataset: Dataset, job: Job, rate: int, bar: Bar, note: Callable[[str], None]
+    dataset: Dataset, job: Job, paper: Architecture, bar: Bar, note: Callable[[str], None]
 ) -> Parts:
     """Split a collection and decode it; see `train_network`."""
     with warnings.catch_warnings(record=True) as caught:
@@ -192,20 +197,57 @@ def read_parts(
     for warning in caught:
         note(str(warning.message))
     refuse_duplicates(found)
+    tracks = {"train": found.train, "valid": found.valid, "test": found.test}
     skipped: list[tuple[str, str]] = []
-    clips: dict[str, list[Clip]] = {}
-    for part in ("train", "valid", "test"):
-        tracks: tuple[Track, ...] = getattr(found, part)
-        clips[part] = []
-        for clip in Reader(tracks, rate, job.strict, skipped):
-            clips[part].append(clip)
-            bar(f"reading {part}", len(clips[part]), len(tracks))
-        if not clips[part]:
+    if job.cache is None:
+        clips = _in_memory(tracks, job, paper, bar, skipped)
+    else:
+        clips = _cached(tracks, job, job.cache, paper.frontend().sample_rate, bar, skipped)
+    for part, own in clips.items():
+        if not own:
             raise InvalidValueError(
-                f"none of the {len(tracks)} clips of the {part} part of {dataset.name} can be "
-                f"read; the last one because {skipped[-1][1]}"
+                f"none of the {len(tracks[part])} clips of the {part} part of {dataset.name} can "
+                f"be read; the last one because {skipped[-1][1]}"
             )
     return Parts(found, clips["train"], clips["valid"], clips["test"], skipped)
+
+
+def _in_memory(
+    tracks: Mapping[str, Sequence[Track]],
+    job: Job,
+    paper: Architecture,
+    bar: Bar,
+    skipped: list[tuple[str, str]],
+) -> dict[str, list[Clip]]:
+    rate = paper.frontend().sample_rate
+    clips: dict[str, list[Clip]] = {}
+    for part, own in tracks.items():
+        clips[part] = []
+        for clip in Reader(own, rate, job.strict, skipped):
+            check_kind(paper, clip)
+            clips[part].append(clip)
+            bar(f"reading {part}", len(clips[part]), len(own))
+    return clips
+
+
+def _cached(
+    tracks: Mapping[str, Sequence[Track]],
+    job: Job,
+    folder: Path,
+    rate: int,
+    bar: Bar,
+    skipped: list[tuple[str, str]],
+) -> dict[str, list[Clip]]:
+    cache = open_cache(
+        [track for own in tracks.values() for track in own],
+        rate,
+        folder,
+        strict=job.strict,
+        workers=max(1, job.machine.workers),
+        progress=lambda done, total: bar("decoding", done, total),
+    )
+    skipped += [(item.path.name, item.reason) for item in cache.skipped]
+    return {part: cache.clips_of(own) for part, own in tracks.items()}
 
 
 def tell_imbalance(
