@@ -7,6 +7,7 @@ and ends. What a hostile file can do, it does to this process.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 from pathlib import Path
@@ -61,7 +62,8 @@ def decode(source: Path, target: Path, seconds: float) -> dict[str, Any]:
         mono = sound.waveform.mono()
         target.write_bytes(encode_wav(Waveform(mono.samples, mono.sample_rate), "FLOAT"))
     except AuraliseError as error:
-        return {"error": str(error).replace(repr(str(source)), "the file")}
+        text = str(error).replace(repr(str(source)), "the file")
+        return {"error": re.sub(r", or call read_audio\(.*", "", text)}
     except MemoryError:
         return {"error": "the file needs more memory to be decoded than uploads are given"}
     except RuntimeError as error:  # how torch says that memory is used up

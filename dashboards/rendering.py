@@ -8,6 +8,7 @@ import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -212,3 +213,12 @@ def unpack_arrays(content: bytes) -> tuple[dict[str, Any], dict[str, Any]] | Non
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
         return None
     return head, arrays
+
+
+def zipped(folder: Path) -> bytes:
+    """Return a folder, under its own name, as the bytes of a zip file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            file.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
+    return buffer.getvalue()

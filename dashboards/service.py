@@ -6,12 +6,10 @@ Nothing here knows of browsers. Every answer is a frozen value; every refusal is
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
 import threading
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from auralise import __version__
 from auralise.activations.layers import Unit
 from auralise.activations.receptive_field import ReceptiveField
 from auralise.audio.files import encode_wav
+from auralise.audio.waveform import Waveform
 from auralise.auralisation import Auralisation, auralise_unit
 from auralise.cli.songs import Excerpt
 from auralise.errors import InvalidValueError
@@ -34,10 +33,11 @@ from auralise.positions import place_of
 from . import activity, rendering
 from .activity import Activity
 from .cache import DiskCache, Recent
-from .jobs import Jobs
+from .jobs import Jobs, JobState, Progress
 from .networks import Layer, NetworkPool, field_of, field_values
-from .rendering import Rendered, Sound
+from .rendering import Rendered, Sound, zipped
 from .songs import SongInfo, SongLibrary
+from .studies import LayerReach, Studies, reach_of
 from .views import DEMO, View
 
 MAX_BYTES = 2 * 1024**3
@@ -68,6 +68,7 @@ class Service:
         self.cache = DiskCache(folder / "results", max_bytes)
         self.networks = NetworkPool(models, copies=max(1, min(4, os.cpu_count() or 1)))
         self.jobs = Jobs()
+        self.studies = Studies(self.networks, self.jobs)
         self._excerpts: Recent[Excerpt] = Recent(8)
         self._rendered: Recent[Rendered] = Recent(32)
         self.songs = SongLibrary(folder / "uploads", self._forget)
@@ -200,6 +201,25 @@ class Service:
             self.cache.write(name, content)
             return field_of(json.loads(content))
 
+    def start_reach(self, model: str) -> JobState:
+        """Start measuring how far each layer sees; the result is a tuple of `LayerReach`."""
+        layers = self.layers(model)
+
+        def work(progress: Progress) -> tuple[LayerReach, ...]:
+            network, found = self.networks.fresh(model), []
+            for number, layer in enumerate(layers):
+                progress("receptive fields", number, len(layers))
+                found.append(reach_of(network, layer, self.field(model, layer.name)))
+            return tuple(found)
+
+        return self.jobs.start(("reach", model), work)
+
+    def sound(self, waveform: Waveform, key: str) -> Sound:
+        """Make a sound within [-1, 1] fetchable by the browser; ``key`` is all it depends on."""
+        name = self.cache.name("sound", "wav", version=__version__, key=key)
+        self.cache.get_or_make(name, lambda: encode_wav(waveform))
+        return Sound(name, waveform.duration, waveform.sample_rate, 0.0)
+
     def warm(self) -> None:
         """Do once what the first visitor would wait for: load a network, follow one unit."""
         view = self.resolve(View())
@@ -258,7 +278,7 @@ class Service:
             with _DRAWING, tempfile.TemporaryDirectory() as aside:
                 folder = Path(aside) / f"{view.layer}-{view.unit}"
                 write_bundle(folder, result, network, excerpt.song, settings=view.settings)
-                return _zipped(folder)
+                return zipped(folder)
 
     def _auralise(self, network: MusicNetwork, view: View) -> tuple[Excerpt, Auralisation]:
         excerpt = self._excerpt(network, view)
@@ -322,11 +342,3 @@ def _key(view: View, *, unit: bool) -> tuple[str | float | None, ...]:
         return excerpt
     choices = (view.method, view.at, view.sonification, view.phase)
     return (*excerpt, view.layer, view.unit, *choices)
-
-
-def _zipped(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for path in sorted(folder.rglob("*")):
-            file.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")
-    return buffer.getvalue()
