@@ -17,7 +17,7 @@ from auralise.spectral.stft import StftSpec
 from auralise.training import FitOptions, fit
 from auralise.training.augment import change, draw, mask, seed_of
 from auralise.training.batches import Excerpts, Item
-from auralise.training.fit import label_weights, spread_of
+from auralise.training.statistics import label_weights, spread_of
 from auralise.training.task import measure, parameter_groups
 
 TONE = torch.sin(2 * torch.pi * 440 * torch.arange(4000) / 8000)

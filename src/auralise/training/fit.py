@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,20 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from auralise.datasets.base import Track
-from auralise.datasets.clips import Clip, place
+from auralise.datasets.clips import Clip
 from auralise.errors import InvalidValueError, TrainingError, WeightsError
-from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.models.base import Architecture
 from auralise.training.batches import Excerpts, Order, Plan, collate, plan
 from auralise.training.checkpoints import LAST, SafeCheckpoints, differences, read_state
+from auralise.training.identity import identity_of, tracks_of
 from auralise.training.logs import quiet
+from auralise.training.machine import Machine
 from auralise.training.options import FitOptions
 from auralise.training.progress import Epoch, Keeper, Progress
+from auralise.training.statistics import label_weights, spread_of, standardised
 from auralise.training.task import Task
-from auralise.training.voting import GAIN
 
-__all__ = ["Epoch", "FitOptions", "Fitted", "Machine", "Progress", "fit"]
+__all__ = ["Epoch", "FitOptions", "Fitted", "Machine", "Progress", "fit", "spread_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,43 +55,6 @@ class Fitted:
     best_epoch: int
     why: str
     leader: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What a training runs on.
-
-    Attributes
-    ----------
-    device : str
-        "cpu", "cuda" or "cuda:1".
-    devices, nodes : int
-        Processes on each of ``nodes`` machines, by distributed data parallelism.
-    workers : int
-        Processes that prepare batches, for each of those.
-    tensorboard : bool
-        Also write events for TensorBoard into the folder.
-    """
-
-    device: str = "cpu"
-    devices: int = 1
-    nodes: int = 1
-    workers: int = 0
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        if min(self.devices, self.nodes) < 1 or self.workers < 0:
-            raise InvalidValueError(
-                f"devices and nodes must be at least 1 and workers at least 0, got "
-                f"{self.devices}, {self.nodes} and {self.workers}"
-            )
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise InvalidValueError("there is no CUDA device here; take --device cpu")
-
-    @property
-    def processes(self) -> int:
-        """On all nodes."""
-        return self.devices * self.nodes
 
 
 def fit(
@@ -161,7 +122,7 @@ def fit(
     network = architecture.build(len(labels))
     if start:
         _take_weights(network, start)
-    architecture = _standardised(architecture, network, train, options)
+    architecture = standardised(architecture, network, train, options)
     amount = plan(len(train), options, machine.processes)
     identity = identity_of(architecture, labels, train, valid, options, machine, start)
     keeper = Keeper(identity, folder, options.patience, report)
@@ -194,7 +155,7 @@ def _check(
 ) -> None:
     if not train or not valid:
         raise InvalidValueError(f"got {len(train)} training and {len(valid)} validation clips")
-    tracks = [track for clips in (train, valid) for track in _tracks(clips)]
+    tracks = [track for clips in (train, valid) for track in tracks_of(clips)]
     strange = {track.label for track in tracks} - set(labels)
     if strange and not multilabel:
         raise InvalidValueError(f"label {min(strange)!r} is not among {', '.join(labels)}")
@@ -217,31 +178,6 @@ def check_kind(architecture: Architecture, clip: Clip) -> None:
         )
 
 
-def _tracks(clips: Sequence[Clip]) -> list[Track]:
-    """Return the tracks of clips, without reading sounds where the collection can."""
-    known = getattr(clips, "tracks", None)
-    return list(known) if known is not None else [clip.track for clip in clips]
-
-
-def label_weights(labels: Sequence[str], train: Sequence[Clip], multilabel: bool) -> Tensor:
-    """Return weights that let rare labels count as much as frequent ones.
-
-    Returns
-    -------
-    Tensor, shape (labels,)
-        Of labels: the mean over the clips is 1. Of tags: how many clips lack it for each that has
-        it, at most 100, for the clips that have it.
-    """
-    tracks = _tracks(train)
-    if multilabel:
-        counts = Counter(tag for track in tracks for tag in set(track.tags))
-        shares = [(len(tracks) - counts[tag]) / max(1, counts[tag]) for tag in labels]
-        return torch.tensor(shares).clamp(max=100.0)
-    counts = Counter(track.label for track in tracks)
-    filled = sum(counts[label] > 0 for label in labels)
-    return torch.tensor([len(tracks) / (filled * max(1, counts[label])) for label in labels])
-
-
 def _take_weights(network: nn.Module, start: Mapping[str, Tensor]) -> None:
     try:
         found = network.load_state_dict(dict(start), strict=False)
@@ -249,93 +185,6 @@ def _take_weights(network: nn.Module, start: Mapping[str, Tensor]) -> None:
         raise WeightsError(f"the weights to start from do not fit the network: {error}") from error
     if found.unexpected_keys:
         raise WeightsError(f"the network has no {', '.join(found.unexpected_keys)} to start from")
-
-
-_NORMALISING = (
-    nn.modules.batchnorm._BatchNorm,  # InstanceNorm is one of these
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.LocalResponseNorm,
-)
-
-
-def _standardised(
-    architecture: Architecture, network: nn.Module, train: Sequence[Clip], options: FitOptions
-) -> Architecture:
-    """Return the architecture behind a frontend of mean 0 and deviation 1, if that is wanted."""
-    frontend = architecture.frontend()
-    wanted = options.standardise
-    if wanted is None:
-        wanted = not any(isinstance(part, _NORMALISING) for part in network.modules())
-    if not wanted or not isinstance(frontend, SpectrogramFrontend):
-        return architecture
-    mean, std = spread_of(frontend, architecture.seconds, train)
-    found = replace(frontend, mean=mean, std=std)
-    return replace(architecture, frontend=lambda: found)
-
-
-@torch.no_grad()
-def spread_of(
-    frontend: SpectrogramFrontend, seconds: float, clips: Sequence[Clip]
-) -> tuple[float, float]:
-    """Return mean and standard deviation of a frontend's values over clips, at a peak of -12 dB.
-
-    Of each clip, the excerpt in the middle is taken, and of many clips 512, evenly spaced.
-    """
-    length = round(seconds * frontend.sample_rate)
-    plain = replace(frontend, mean=0.0, std=1.0).module
-    total = square = count = 0.0
-    for index in range(0, len(clips), max(1, len(clips) // 512)):
-        values = plain(place(clips[index].samples, length, 0.5)[None] * GAIN).double()
-        total, square = total + values.sum().item(), square + values.square().sum().item()
-        count += values.numel()
-    mean = total / count
-    deviation = max(square / count - mean**2, 0.0) ** 0.5
-    if deviation == 0:
-        raise InvalidValueError("all training clips are silent; there is nothing to standardise")
-    return float(mean), float(deviation)
-
-
-def identity_of(
-    architecture: Architecture,
-    labels: Sequence[str],
-    train: Sequence[Clip],
-    valid: Sequence[Clip],
-    options: FitOptions,
-    machine: Machine,
-    start: Mapping[str, Tensor] | None = None,
-) -> dict[str, Any]:
-    """Say as plain values what a training is of; two that differ cannot continue each other."""
-    build = getattr(architecture.build, "func", architecture.build)
-    plain = {
-        "architecture": f"{build.__module__}.{build.__qualname__}",
-        "frontend": architecture.frontend().describe(),
-        "seconds": architecture.seconds,
-        "labels": list(labels),
-        "training clips": _digest(train),
-        "validation clips": _digest(valid),
-        "processes": machine.processes,
-        "starting weights": _digest_weights(start),
-    }
-    plain |= {f"option {key}": value for key, value in architecture.options.items()}
-    for key, value in asdict(options).items():
-        plain[key] = list(value) if isinstance(value, tuple) else value
-    return plain
-
-
-def _digest(clips: Sequence[Clip]) -> str:
-    """Return number and hash of clips by names of files, labels and tags."""
-    found = hashlib.sha256()
-    for track in _tracks(clips):
-        found.update(repr((track.path.name, track.label, track.group, track.tags)).encode())
-    return f"{len(clips)} of sha256 {found.hexdigest()[:16]}"
-
-
-def _digest_weights(weights: Mapping[str, Tensor] | None) -> str:
-    found = hashlib.sha256()
-    for key in sorted(weights or {}):
-        found.update(key.encode() + (weights or {})[key].contiguous().numpy().tobytes())
-    return found.hexdigest()[:16] if weights else "none"
 
 
 def _prepare(
