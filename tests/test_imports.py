@@ -79,7 +79,7 @@ AT_HOME = {
     "flask": ("auralise.dashboards",),
     "h5py": ("auralise.datasets.msd",),
     "pyarrow": ("auralise.datasets.manifest", "auralise.atlas"),
-    "skimage": ("auralise.spectral.texture",),
+    "skimage": ("auralise.spectral.texture", "auralise.spectral.binary_patterns"),
     "sklearn": ("auralise.training.fusion",),
     "torchmetrics": ("auralise.training",),
     "waitress": ("auralise.dashboards",),
