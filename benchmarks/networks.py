@@ -19,7 +19,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from auralise.models.base import Architecture
 from auralise.models.cost import cost_of
 from auralise.training.assessment import assess, units_of
 from auralise.training.fit import FitOptions, Fitted, fit
+from auralise.training.pretraining import PretrainOptions, pretrain
 from auralise.training.voting import clip_logits, majority_vote, mean_vote
 
 GENRES = ("country", "disco", "hiphop", "metal")
@@ -52,6 +53,7 @@ class Parts:
     train: list[Clip]
     valid: list[Clip]
     test: list[Clip]
+    unlabelled: list[Clip]  # the whole training part, whatever share of it has labels
 
 
 def open_genres(folder: Path) -> Dataset:
@@ -97,7 +99,8 @@ def parts_of(run: Run, folder: Path, rate: int) -> Parts:
     repeated = lists[0] * run.repeat
     if len(repeated) % run.batch_size == 1:  # a batch of one has no variance to normalise by
         repeated = repeated[:-1]
-    return Parts(dataset, repeated, lists[1], lists[2])
+    whole = [clips[track.path] for track in split.train]
+    return Parts(dataset, repeated, lists[1], lists[2], whole)
 
 
 def subset(tracks: Sequence[Track], share: float, seed: int) -> list[Track]:
@@ -115,16 +118,36 @@ def subset(tracks: Sequence[Track], share: float, seed: int) -> list[Track]:
 
 def train_plainly(run: Run, architecture: Architecture, parts: Parts, device: str) -> Fitted:
     """Fit the network to the labels, and nothing else."""
-    options = FitOptions(
+    labels = parts.dataset.labels
+    return fit(architecture, labels, parts.train, parts.valid, _options(run), device=device)
+
+
+def _options(run: Run) -> FitOptions:
+    return FitOptions(
         epochs=run.epochs,
         batch_size=run.batch_size,
         learning_rate=run.learning_rate,
         seed=run.seed,
     )
-    return fit(architecture, parts.dataset.labels, parts.train, parts.valid, options, device=device)
 
 
-METHODS: dict[str, Callable[[Run, Architecture, Parts, str], Fitted]] = {"fit": train_plainly}
+def train_pretrained(run: Run, architecture: Architecture, parts: Parts, device: str) -> Fitted:
+    """Learn the convolutions from all training clips without labels, then fit to the labels."""
+    learned = pretrain(
+        architecture, parts.unlabelled, PretrainOptions(epochs=3), seed=run.seed, device=device
+    )
+    options = replace(_options(run), standardise=False)  # the frontend is, from all clips
+    labels = parts.dataset.labels
+    return fit(
+        learned.architecture, labels, parts.train, parts.valid, options, device=device,
+        start=learned.state,
+    )  # fmt: skip
+
+
+METHODS: dict[str, Callable[[Run, Architecture, Parts, str], Fitted]] = {
+    "fit": train_plainly,
+    "pretrain": train_pretrained,
+}
 
 
 def carry_out(run: Run, folder: Path, device: str) -> dict[str, Any]:

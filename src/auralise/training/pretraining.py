@@ -1,0 +1,327 @@
+"""Weights to start from, learned layer by layer from clips without their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from auralise.datasets.clips import Clip, place
+from auralise.errors import InvalidValueError, TrainingError
+from auralise.frontends.base import Frontend
+from auralise.frontends.spectrogram import SpectrogramFrontend
+from auralise.models.base import Architecture
+from auralise.training.rbm import HIDDEN, ConvolutionalRBM
+from auralise.training.statistics import spread_of
+from auralise.training.voting import at_level
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainOptions:
+    """How to pretrain.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the clips for each layer.
+    batch_size : int
+        Clips a step.
+    learning_rate : float
+        Of plain gradient descent with ``momentum``.
+    momentum : float
+    weight_decay : float
+    hidden : {"rectified", "binary"}
+        Units of the machines. The network's own units are rectified either way.
+    pool : int
+        Places of which at most one binary unit is on; 1 for none.
+    target : float
+        Mean answer that hidden units are drawn to by their offsets.
+    pull : float
+        How strongly; 0 does not.
+
+    Raises
+    ------
+    InvalidValueError
+        If one is outside what it may be.
+    """
+
+    epochs: int = 10
+    batch_size: int = 16
+    learning_rate: float = 0.02
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    hidden: str = "rectified"
+    pool: int = 1
+    target: float = 0.1
+    pull: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
+            raise InvalidValueError(
+                "epochs and batch_size must be at least 1 and learning_rate positive, got "
+                f"{self.epochs}, {self.batch_size} and {self.learning_rate}"
+            )
+        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.pull < 0:
+            raise InvalidValueError(
+                "momentum must be in [0, 1), weight_decay and pull not negative, got "
+                f"{self.momentum}, {self.weight_decay} and {self.pull}"
+            )
+        if self.hidden not in HIDDEN:
+            raise InvalidValueError(
+                f"hidden must be one of {', '.join(HIDDEN)}, got {self.hidden!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass over the clips.
+
+    Attributes
+    ----------
+    layer : str
+    epoch, epochs : int
+        Counted from 1, of this layer.
+    error : float
+        Mean square of what a layer's machine loses of its input, whose variance is 1.
+    """
+
+    layer: str
+    epoch: int
+    epochs: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pretrained:
+    """What pretraining has learned.
+
+    Attributes
+    ----------
+    state : mapping of str to Tensor
+        Weights and offsets of the convolutions, for ``fit(..., start=state)``.
+    architecture : Architecture
+        With the frontend that they were learned behind.
+    history : tuple of Pass
+    """
+
+    state: dict[str, Tensor]
+    architecture: Architecture
+    history: tuple[Pass, ...]
+
+
+def pretrain(
+    architecture: Architecture,
+    clips: Sequence[Clip],
+    options: PretrainOptions | None = None,
+    *,
+    seed: int = 0,
+    report: Callable[[Pass], None] = lambda _: None,
+    device: str = "cpu",
+) -> Pretrained:
+    """Fit a convolutional restricted Boltzmann machine to each convolution's input, from below.
+
+    The machine of a layer takes what the layers below it give, each map brought to mean 0 and
+    variance 1; the scaling is then made part of the layer's weights, so that the network computes
+    the same drives on its own input.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Whose convolutions over time stand at the beginning, each followed by ReLU alone, as in
+        ``dieleman2011`` and in ``dieleman2014-mel`` without normalisation.
+    clips : sequence of Clip
+        At the frontend's rate; their labels are not looked at.
+    options : PretrainOptions, optional
+    seed : int
+        Of weights, order, places and units.
+    report : callable
+        Called after each pass.
+    device : str
+        As torch names it.
+
+    Returns
+    -------
+    Pretrained
+        The same for the same arguments, on the same machine.
+
+    Raises
+    ------
+    InvalidValueError
+        If there are no clips, or the network has no such convolutions.
+    TrainingError
+        If a machine's weights do not stay finite.
+
+    References
+    ----------
+    .. [1] S. Dieleman, P. Brakel, B. Schrauwen, "Audio-based music classification with a pretrained
+       convolutional network", Proc. ISMIR, 2011.
+    """
+    options = options or PretrainOptions()
+    if not clips:
+        raise InvalidValueError("there are no clips to learn from")
+    architecture = _standardised(architecture, clips)
+    generator = torch.Generator(device).manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = architecture.build(2).to(device).eval()
+        source = _Source(architecture.frontend(), architecture.seconds, clips, options, seed)
+        state: dict[str, Tensor] = {}
+        history: list[Pass] = []
+        learned = False
+        below = nn.Sequential()
+        for name, layer in network.named_children():
+            convolution = _convolution_of(layer)
+            if convolution is not None:
+                learned = True
+                machine = _machine(convolution, options).to(device)
+                passes = _learn(name, machine, below, source, options, generator)
+                for step in passes:
+                    history.append(step)
+                    report(step)
+                _fold(machine, *source.moments(below, device), convolution)
+                for key in ("weight", "bias"):
+                    state[f"{name}.conv.{key}"] = convolution.state_dict()[key].cpu().clone()
+            elif isinstance(layer, nn.BatchNorm1d):
+                _settle(layer, *source.moments(below, device))
+                state.update({f"{name}.{k}": v.cpu() for k, v in layer.state_dict().items()})
+            elif learned and any(True for _ in layer.parameters()):
+                break  # the dense layers
+            below.append(layer)
+    if not learned:
+        raise InvalidValueError(
+            "this network has no convolutions over time with ReLU alone behind them, so there is "
+            "nothing to pretrain; dieleman2011 has"
+        )
+    return Pretrained(state, architecture, tuple(history))
+
+
+def _standardised(architecture: Architecture, clips: Sequence[Clip]) -> Architecture:
+    """Put mean and deviation of the clips into a spectrogram frontend, as `fit` does."""
+    frontend = architecture.frontend()
+    if not isinstance(frontend, SpectrogramFrontend):
+        return architecture
+    mean, std = spread_of(frontend, architecture.seconds, clips)
+    found = replace(frontend, mean=mean, std=std)
+    return replace(architecture, frontend=lambda: found)
+
+
+def _convolution_of(layer: nn.Module) -> nn.Conv1d | None:
+    """Return the convolution of a layer that is one over time and ReLU, and nothing else."""
+    parts = list(layer.children())
+    if [type(part) for part in parts] != [nn.Conv1d, nn.ReLU]:
+        return None
+    convolution = parts[0]
+    if not isinstance(convolution, nn.Conv1d):
+        return None
+    plain = convolution.stride == (1,) and convolution.padding == (0,)
+    return convolution if plain else None
+
+
+def _machine(convolution: nn.Conv1d, options: PretrainOptions) -> ConvolutionalRBM:
+    channels, maps = convolution.in_channels, convolution.out_channels
+    length = convolution.kernel_size[0]
+    return ConvolutionalRBM(channels, maps, length, hidden=options.hidden, pool=options.pool)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """Batches of excerpts as the network's input."""
+
+    frontend: Frontend
+    seconds: float
+    clips: Sequence[Clip]
+    options: PretrainOptions
+    seed: int
+
+    def batches(self, device: torch.device | str, epoch: int) -> Iterator[Tensor]:
+        """Yield the clips in random order at random places; epoch 0 has them in the middle."""
+        module = self.frontend.module.to(device)
+        length = round(self.seconds * self.frontend.sample_rate)
+        draw = torch.Generator().manual_seed(self.seed + 1000003 * epoch)
+        order = torch.randperm(len(self.clips), generator=draw).tolist()
+        shares = torch.rand(len(order), generator=draw).tolist() if epoch else [0.5] * len(order)
+        for start in range(0, len(order), self.options.batch_size):
+            chosen = range(start, min(start + self.options.batch_size, len(order)))
+            samples = [self.clips[order[i]].samples for i in chosen]
+            cut = [place(s, length, shares[i]) for s, i in zip(samples, chosen, strict=True)]
+            batch = torch.stack(cut).to(device)
+            with torch.no_grad():
+                values = module(at_level(batch))
+            yield values  # not within no_grad, which would reach the caller
+
+    @torch.no_grad()
+    def moments(self, below: nn.Module, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of each map that ``below`` gives, (maps, 1) each."""
+        total = square = torch.zeros((), dtype=torch.float64)
+        count = 0
+        for values in self.batches(device, 0):
+            given = below(values).double().transpose(0, 1).flatten(1)
+            total, square = total + given.sum(1).cpu(), square + given.square().sum(1).cpu()
+            count += given.shape[1]
+        mean = total / count
+        std = (square / count - mean.square()).clamp(min=0).sqrt()
+        std = torch.where(std > 1e-6, std, 1.0)  # a map that never changes
+        return mean.float()[:, None].to(device), std.float()[:, None].to(device)
+
+
+def _learn(
+    name: str,
+    machine: ConvolutionalRBM,
+    below: nn.Module,
+    source: _Source,
+    options: PretrainOptions,
+    generator: torch.Generator,
+) -> Iterator[Pass]:
+    """Fit one machine and yield its passes."""
+    device = generator.device
+    mean, std = source.moments(below, device)
+    optimizer = torch.optim.SGD(
+        machine.parameters(), options.learning_rate, options.momentum, nesterov=False
+    )
+    for epoch in range(1, options.epochs + 1):
+        lost, count = 0.0, 0
+        for values in source.batches(device, epoch):
+            with torch.no_grad():
+                v = (below(values) - mean) / std
+            optimizer.zero_grad()
+            _loss(machine, v, options, generator).backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(machine.parameters(), 1.0)
+            optimizer.step()
+            lost, count = lost + machine.reconstruction_error(v) * len(v), count + len(v)
+        error = lost / count
+        if not error < float("inf"):
+            raise TrainingError(
+                f"pretraining {name} ran away in pass {epoch} (error {error}); lower learning_rate"
+            )
+        yield Pass(name, epoch, options.epochs, error)
+
+
+def _loss(
+    machine: ConvolutionalRBM, v: Tensor, options: PretrainOptions, generator: torch.Generator
+) -> Tensor:
+    """Return contrastive divergence with the decay of the weights and the pull of the offsets."""
+    loss = machine.contrast(v, generator)
+    loss = loss + options.weight_decay / 2 * machine.weight.square().sum()
+    if options.pull:
+        off = options.target - machine.hidden_mean(v).mean((0, 2)).detach()
+        loss = loss - options.pull * (off * machine.hidden_bias).sum()
+    return loss
+
+
+def _settle(norm: nn.BatchNorm1d, mean: Tensor, std: Tensor) -> None:
+    """Give a normalisation the clips' moments."""
+    norm.load_state_dict(
+        {**norm.state_dict(), "running_mean": mean[:, 0], "running_var": std[:, 0].square()}
+    )
+
+
+@torch.no_grad()
+def _fold(machine: ConvolutionalRBM, mean: Tensor, std: Tensor, convolution: nn.Conv1d) -> None:
+    """Write a machine's weights into a convolution that sees the maps before standardising."""
+    if convolution.bias is None:
+        raise InvalidValueError("a convolution without offsets cannot take a machine's")
+    weight = machine.weight / std
+    convolution.weight.copy_(weight)
+    convolution.bias.copy_(machine.hidden_bias - (weight * mean).sum((1, 2)))
