@@ -3,17 +3,36 @@
 Importing this package fills `DATASETS`: a new collection is a module listed here.
 """
 
-from auralise.datasets import folder, philharmonia, synthetic
+from auralise.datasets import (
+    folder,
+    gtzan,
+    magnatagatune,
+    manifest,
+    msd,
+    philharmonia,
+    synthetic,
+)
 from auralise.datasets.base import DATASETS, Dataset, Track, open_dataset
-from auralise.datasets.splits import LeakySplitWarning, Split, split, split_by_group
+from auralise.datasets.splits import (
+    EmptyLabelWarning,
+    LeakySplitWarning,
+    Split,
+    split,
+    split_by_group,
+)
 
 __all__ = [
     "DATASETS",
     "Dataset",
+    "EmptyLabelWarning",
     "LeakySplitWarning",
     "Split",
     "Track",
     "folder",
+    "gtzan",
+    "magnatagatune",
+    "manifest",
+    "msd",
     "open_dataset",
     "philharmonia",
     "split",

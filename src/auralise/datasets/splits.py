@@ -22,6 +22,10 @@ class LeakySplitWarning(UserWarning):
     """Artists or recordings may stand on both sides of a split: scores will be too high."""
 
 
+class EmptyLabelWarning(UserWarning):
+    """A given training part has no clips of a label."""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """A collection in three parts.
@@ -80,13 +84,15 @@ def split(
     UnknownNameError
         If there is no such way.
     InvalidValueError
-        If folds are not of that form, artists or parts are not known, a label is too rare to be
-        in each part, or a tag is nowhere in the training part.
+        If folds are not of that form, artists or parts are not known, or a label is too rare to
+        be in each part; of tags, and of a random split, in the training part.
 
     Warns
     -----
     LeakySplitWarning
         If artists or recordings may be in two parts of a split that was not given.
+    EmptyLabelWarning
+        If a given training part, as of an incomplete copy, has no clips of a label.
     """
     if how not in WAYS:
         raise UnknownNameError("way to split", how, WAYS)
@@ -247,15 +253,27 @@ def _keys(dataset: Dataset, how: str) -> list[str]:
 
 def _check_parts(dataset: Dataset, parts: Sequence[Sequence[Track]], how: str) -> None:
     for name, part in zip(PARTS, parts, strict=True):
-        if not part:
-            raise InvalidValueError(f"the {name} part of {dataset.name} ({how}) has no tracks")
         there = {tag for track in part for tag in (track.tags or (track.label,))}
         missing = [label for label in dataset.labels if label not in there]
-        must = name == "train" or (how != "given" and how != "random" and not dataset.multilabel)
-        if missing and must:
-            clips = sum(missing[0] in (t.tags or (t.label,)) for t in dataset.tracks)
+        if not part or (missing and _must_have_all(dataset, name, how)):
+            label = missing[0]
+            clips = sum(label in (t.tags or (t.label,)) for t in dataset.tracks)
             raise InvalidValueError(
-                f"label {missing[0]!r} has no clips in the {name} part of {dataset.name} ({how}), "
+                f"label {label!r} has no clips in the {name} part of {dataset.name} ({how}), "
                 f"and {clips} in all; each label needs clips in each part, from different "
                 "artists or groups where those stay together. Add some, or leave the label out"
             )
+        if missing and how == "given" and name == "train":
+            warnings.warn(
+                f"{dataset.name}: {', '.join(missing)} have no clips in the given training part; "
+                "a network cannot learn them",
+                EmptyLabelWarning,
+                stacklevel=3,
+            )
+
+
+def _must_have_all(dataset: Dataset, name: str, how: str) -> bool:
+    """Whether a part may lack no label; given parts are taken as they are."""
+    if how == "given":
+        return False
+    return name == "train" or (how != "random" and not dataset.multilabel)
