@@ -39,7 +39,7 @@ from auralise.models.base import Architecture
 from auralise.models.cost import cost_of
 from auralise.training.assessment import assess, units_of
 from auralise.training.fit import FitOptions, Fitted, fit
-from auralise.training.pretraining import PretrainOptions, pretrain
+from auralise.training.pretraining import Pretrained, PretrainOptions, pretrain
 from auralise.training.voting import clip_logits, majority_vote, mean_vote
 
 GENRES = ("country", "disco", "hiphop", "metal")
@@ -131,11 +131,17 @@ def _options(run: Run) -> FitOptions:
     )
 
 
+PRETRAINED: dict[tuple[Any, ...], Pretrained] = {}
+
+
 def train_pretrained(run: Run, architecture: Architecture, parts: Parts, device: str) -> Fitted:
     """Learn the convolutions from all training clips without labels, then fit to the labels."""
-    learned = pretrain(
-        architecture, parts.unlabelled, PretrainOptions(epochs=3), seed=run.seed, device=device
-    )
+    key = (run.architecture, run.options, run.data, run.seed)
+    if key not in PRETRAINED:  # whatever the share of labels
+        PRETRAINED[key] = pretrain(
+            architecture, parts.unlabelled, PretrainOptions(epochs=3), seed=run.seed, device=device
+        )
+    learned = PRETRAINED[key]
     options = replace(_options(run), standardise=False)  # the frontend is, from all clips
     labels = parts.dataset.labels
     return fit(
