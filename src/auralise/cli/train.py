@@ -87,6 +87,7 @@ def train(
         bool, typer.Option("--fresh", help="Start again where a training was stopped.")
     ] = False,
     licence: Annotated[str, typer.Option(help="Of the weights, for their card.")] = "",
+    note: Annotated[str, typer.Option(help="What else to know of it, for its card.")] = "",
     cache: Annotated[
         Path | None, typer.Option(help="Keep decoded clips on disk here, not in memory.")
     ] = None,
@@ -150,6 +151,7 @@ def _job(given: dict[str, Any]) -> "Job":
         strict=given["strict"],
         resume=not given["fresh"],
         licence=given["licence"],
+        note=given["note"],
         cache=given["cache"],
         machine=Machine(
             given["device"],

@@ -31,8 +31,9 @@ def card_text(name: str, entry: Mapping[str, Any]) -> str:
         f"{frontend['spec']['n_fft']}, hop {frontend['spec']['hop']}, "
         f"{frontend['compression']['kind']} compression ({frontend['compression']['amount']:g})"
     )
+    note = entry.get("note", "")
     return f"""# {name}
-
+{f"{chr(10)}{note}{chr(10)}" if note else ""}
 | | |
 |---|---|
 | architecture | {entry["architecture"]} ({entry["source"]}) |

@@ -55,6 +55,8 @@ class Job:
         Go on with a training of the same that was stopped.
     licence : str
         Of the weights, for the card; empty if it is not stated.
+    note : str
+        What else one has to know of the network, for the card.
     cache : Path or None
         Where decoded clips are kept on disk, as `auralise.datasets.cache.open_cache` keeps them;
         in memory if None.
@@ -70,6 +72,7 @@ class Job:
     strict: bool = False
     resume: bool = True
     licence: str = ""
+    note: str = ""
     cache: Path | None = None
     machine: Machine = field(default_factory=Machine)
 

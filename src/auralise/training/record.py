@@ -70,6 +70,7 @@ def extra_of(
         "recipe": job.recipe.name if job.recipe else "",
         "command": command(card, job, dataset.kind),
         "guarantee": guarantee.format(grouping=dataset.grouping, how=how),
+        "note": job.note,
         "multilabel": dataset.multilabel,
         "split": {"how": how, "leaky": leaky, "seed": job.options.seed},
         "skipped": len(parts.skipped),
@@ -108,6 +109,8 @@ def command(card: ModelCard, job: Job, kind: str) -> str:
         words.append(f"--split {job.how}")
     if card.licence:
         words.append(f"--licence {shlex.quote(card.licence)}")
+    if job.note:
+        words.append(f"--note {shlex.quote(job.note)}")
     return " ".join(words)
 
 
