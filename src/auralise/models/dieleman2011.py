@@ -58,19 +58,20 @@ def dieleman2011(
     """
     require_option("features", features, tuple(INPUTS))
     maps, units = scaled(100, width), scaled(50, width)
-    return nn.Sequential(
-        OrderedDict(
-            features=_AsChannels(),
-            conv1=_convolution(INPUTS[features], maps),
-            pool1=nn.MaxPool1d(4),
-            conv2=_convolution(maps, maps),
-            pool2=nn.MaxPool1d(4),
-            peak=nn.AdaptiveMaxPool1d(1),
-            flatten=nn.Flatten(),
-            dense=dense(maps, units, dropout),
-            output=nn.Linear(units, n_labels),
-        )
+    layers: OrderedDict[str, nn.Module] = OrderedDict(features=_AsChannels())
+    if features == "msd":  # timbre and chroma are on scales of their own
+        layers["norm"] = nn.BatchNorm1d(INPUTS[features], affine=False)
+    layers.update(
+        conv1=_convolution(INPUTS[features], maps),
+        pool1=nn.MaxPool1d(4),
+        conv2=_convolution(maps, maps),
+        pool2=nn.MaxPool1d(4),
+        peak=nn.AdaptiveMaxPool1d(1),
+        flatten=nn.Flatten(),
+        dense=dense(maps, units, dropout),
+        output=nn.Linear(units, n_labels),
     )
+    return nn.Sequential(layers)
 
 
 def dieleman2011_msd(n_labels: int, *, width: float = 1.0, dropout: float = 0.0) -> nn.Sequential:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from auralise.datasets.clips import Clip, place
 from auralise.models.base import Architecture
 from auralise.training.metrics import accuracy, score
-from auralise.training.voting import GAIN
+from auralise.training.voting import at_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,9 @@ def logits_of(
     device = next(network.parameters()).device
     answers = []
     for start in range(0, len(clips), batch_size):
-        batch = [place(c.samples, length, 0.5) * GAIN for c in clips[start : start + batch_size]]
-        answers.append(network(frontend.module(torch.stack(batch).to(device))).float().cpu())
+        batch = [place(c.samples, length, 0.5) for c in clips[start : start + batch_size]]
+        samples = at_level(torch.stack(batch)).to(device)
+        answers.append(network(frontend.module(samples)).float().cpu())
     return torch.cat(answers)
 
 

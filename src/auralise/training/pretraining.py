@@ -100,9 +100,10 @@ class Pretrained:
     Attributes
     ----------
     state : mapping of str to Tensor
-        Weights and offsets of the convolutions, for ``fit(..., start=state)``.
+        Weights and offsets of the convolutions, and the moments of a normalisation of the input,
+        for ``fit(..., start=state)``.
     architecture : Architecture
-        With the frontend that they were learned behind.
+        With the frontend that they were learned behind: fit with ``standardise=False`` to keep it.
     history : tuple of Pass
     """
 
@@ -149,7 +150,8 @@ def pretrain(
     Raises
     ------
     InvalidValueError
-        If there are no clips, or the network has no such convolutions.
+        If there are no clips, or the network has no such convolutions, or another layer that
+        learns among them.
     TrainingError
         If a machine's weights do not stay finite.
 
@@ -162,39 +164,51 @@ def pretrain(
     if not clips:
         raise InvalidValueError("there are no clips to learn from")
     architecture = _standardised(architecture, clips)
-    generator = torch.Generator(device).manual_seed(seed)
+    source = _Source(architecture.frontend(), architecture.seconds, clips, options, seed)
+    state: dict[str, Tensor] = {}
+    history: list[Pass] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        generator = torch.Generator(device).manual_seed(seed)
         network = architecture.build(2).to(device).eval()
-        source = _Source(architecture.frontend(), architecture.seconds, clips, options, seed)
-        state: dict[str, Tensor] = {}
-        history: list[Pass] = []
-        learned = False
         below = nn.Sequential()
-        for name, layer in network.named_children():
-            convolution = _convolution_of(layer)
-            if convolution is not None:
-                learned = True
-                machine = _machine(convolution, options).to(device)
-                passes = _learn(name, machine, below, source, options, generator)
-                for step in passes:
-                    history.append(step)
-                    report(step)
-                _fold(machine, *source.moments(below, device), convolution)
-                for key in ("weight", "bias"):
-                    state[f"{name}.conv.{key}"] = convolution.state_dict()[key].cpu().clone()
-            elif isinstance(layer, nn.BatchNorm1d):
-                _settle(layer, *source.moments(below, device))
-                state.update({f"{name}.{k}": v.cpu() for k, v in layer.state_dict().items()})
-            elif learned and any(True for _ in layer.parameters()):
-                break  # the dense layers
+        for name, layer in _up_to_dense(network):
+            for step in _pretrain_layer(name, layer, below, source, generator):
+                history.append(step)
+                report(step)
             below.append(layer)
-    if not learned:
+            state |= {f"{name}.{k}": v.cpu().clone() for k, v in layer.state_dict().items()}
+    return Pretrained(state, architecture, tuple(history))
+
+
+def _up_to_dense(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the layers as far as the last convolution that a machine can be fitted to."""
+    layers = list(network.named_children())
+    fitting = [i for i, (_, layer) in enumerate(layers) if _convolution_of(layer) is not None]
+    if not fitting:
         raise InvalidValueError(
             "this network has no convolutions over time with ReLU alone behind them, so there is "
             "nothing to pretrain; dieleman2011 has"
         )
-    return Pretrained(state, architecture, tuple(history))
+    layers = layers[: fitting[-1] + 1]
+    for i, (name, layer) in enumerate(layers):
+        learns = any(True for _ in layer.parameters())
+        if learns and i not in fitting:
+            raise InvalidValueError(f"layer {name!r} learns, and no machine can be fitted to it")
+    return layers
+
+
+def _pretrain_layer(
+    name: str, layer: nn.Module, below: nn.Module, source: _Source, generator: torch.Generator
+) -> Iterator[Pass]:
+    """Fill one layer from the clips, if it has anything to fill, and yield the passes."""
+    convolution = _convolution_of(layer)
+    if isinstance(layer, nn.BatchNorm1d):
+        _settle(layer, *source.moments(below, generator.device))
+    if convolution is not None:
+        machine = _machine(convolution, source.options).to(generator.device)
+        yield from _learn(name, machine, below, source, generator)
+        _fold(machine, *source.moments(below, generator.device), convolution)
 
 
 def _standardised(architecture: Architecture, clips: Sequence[Clip]) -> Architecture:
@@ -271,11 +285,10 @@ def _learn(
     machine: ConvolutionalRBM,
     below: nn.Module,
     source: _Source,
-    options: PretrainOptions,
     generator: torch.Generator,
 ) -> Iterator[Pass]:
     """Fit one machine and yield its passes."""
-    device = generator.device
+    device, options = generator.device, source.options
     mean, std = source.moments(below, device)
     optimizer = torch.optim.SGD(
         machine.parameters(), options.learning_rate, options.momentum, nesterov=False

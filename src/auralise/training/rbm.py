@@ -96,7 +96,7 @@ class ConvolutionalRBM(nn.Module):
 
     def _shares(self, x: Tensor) -> Tensor:
         """Return, for each group, the probability of each unit and, last, that none is on."""
-        groups = x.unflatten(2, (-1, self.pool))
+        groups = x.reshape(*x.shape[:2], -1, self.pool)
         return functional.pad(groups, (0, 1)).softmax(3)
 
     def sample_hidden(self, v: Tensor, generator: torch.Generator) -> Tensor:
@@ -130,7 +130,7 @@ class ConvolutionalRBM(nn.Module):
         elif self.pool == 1:
             above = functional.softplus(x)
         else:
-            groups = functional.pad(x.unflatten(2, (-1, self.pool)), (0, 1))
+            groups = functional.pad(x.reshape(*x.shape[:2], -1, self.pool), (0, 1))
             above = groups.logsumexp(3)
         return own.sum((1, 2)) - above.sum((1, 2))
 

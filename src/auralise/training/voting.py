@@ -126,11 +126,16 @@ def segment_logits(
     cut = _segments(clips, length, overlap, tracks)
     while batch := list(islice(cut, batch_size)):
         owners.extend(owner for owner, _ in batch)
-        samples = torch.stack([segment for _, segment in batch]) * GAIN
+        samples = at_level(torch.stack([segment for _, segment in batch]))
         logits.append(network(module(samples.to(device))).double().cpu().numpy())
     if not tracks:
         raise InvalidValueError("there is no clip to answer to")
     return Answers(np.concatenate(logits), np.array(owners), tuple(tracks))
+
+
+def at_level(samples: Tensor) -> Tensor:
+    """Bring sounds, (batch, time), to a peak of -12 dB; features, (batch, channels, time), stay."""
+    return samples * GAIN if samples.ndim == 2 else samples
 
 
 def _segments(
