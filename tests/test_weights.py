@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from auralise.errors import UnknownNameError, WeightsError
+from auralise.frontends.given import GivenFrontend
 from auralise.models import MODELS, ModelCard, MusicNetwork, load_model, save_model, wrap
 from auralise.models.base import NetworkError
 from auralise.models.cards import card_text
@@ -95,7 +96,9 @@ def test_wrapping_a_network_in_training_mode_is_refused():
 def test_every_architecture_takes_what_its_frontend_gives(name):
     paper = MODELS[name]
     frontend = paper.frontend()
-    sound = torch.zeros(2, round(paper.seconds * frontend.sample_rate))
+    length = round(paper.seconds * frontend.sample_rate)
+    given = isinstance(frontend, GivenFrontend)
+    sound = torch.zeros(2, frontend.channels, length) if given else torch.zeros(2, length)
     with torch.no_grad():
         assert paper.build(7).eval()(frontend.module(sound)).shape == (2, 7)
 
