@@ -99,7 +99,7 @@ def test_what_the_package_imports_is_a_dependency_of_its_own():
         f"{path} imports {top}"
         for folder in ("src/auralise", "dashboards")
         for top, path in imported_packages(folder)
-        if not declared & {name.lower() for name in providers.get(top, [])}
+        if not declared & {name.lower().replace("_", "-") for name in providers.get(top, [])}
     ]
     assert borrowed == []
 

@@ -11,6 +11,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from auralise import __version__
 from auralise.cli import (
+    dashboard,
     demo,
     evaluate,
     filters,
@@ -79,6 +80,7 @@ app.command()(filters.filters)
 app.command()(tuning.tuning)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(dashboard.dashboard)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

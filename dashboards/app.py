@@ -1,0 +1,130 @@
+"""The dashboard's app: a frame around pages, each with an address of its own."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash.development.base_component import Component
+
+from auralise import __version__
+
+from . import ids
+from .pages import listen
+from .service import Service
+
+
+class Page(Protocol):
+    """What a page module offers."""
+
+    PATH: str
+    TITLE: str
+
+    def layout(self, service: Service) -> Component:
+        """Return the page with nothing chosen yet."""
+        ...
+
+    def register(self, app: Dash, service: Service) -> None:
+        """Wire the page."""
+        ...
+
+
+PAGES: tuple[Any, ...] = (listen,)
+"""In the order of the navigation; the first is also at ``/``."""
+
+_THEME = {
+    "primaryColor": "petrol",
+    "primaryShade": {"light": 7, "dark": 3},
+    "defaultRadius": "md",
+    "fontFamily": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif",
+    "colors": {
+        "petrol": [
+            "#eef5f9", "#dceaf2", "#b5d4e3", "#86bdd6", "#64a5c3",
+            "#4b90b0", "#3d7c9b", "#2f6079", "#254e63", "#1a3b4c",
+        ]
+    },
+}  # fmt: skip
+
+
+def create_app(service: Service) -> Dash:
+    """Build an app around ``service``; call it twice and you get two independent apps."""
+    app = Dash(
+        __name__,
+        title="auralise",
+        update_title="",
+        description="Hear what a neural network listens for.",
+    )
+    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
+    app.layout = shell()
+    # Lets Dash check the ids of every page's callbacks, not only of the page on show.
+    app.validation_layout = html.Div(  # type: ignore[assignment]
+        [shell(), *(page.layout(service) for page in PAGES)]
+    )
+
+    @app.callback(Output(ids.PAGE, "children"), Input(ids.URL, "pathname"))
+    def show(pathname: str | None) -> Component:
+        path = "/" + (pathname or "").strip("/")
+        if path == "/":
+            return PAGES[0].layout(service)  # type: ignore[no-any-return]
+        pages = {page.PATH: page for page in PAGES}
+        return pages[path].layout(service) if path in pages else missing(path)
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise", "title"),
+        Output(ids.NAVIGATION, "className"),
+        Input(ids.URL, "pathname"),
+        Input(ids.PAGE, "children"),
+    )
+    for page in PAGES:
+        page.register(app, service)
+    return app
+
+
+def shell() -> Component:
+    """Return the frame that every page shares."""
+    links = [html.A(page.TITLE, href=page.PATH, **{"data-page": page.PATH}) for page in PAGES]
+    frame: Component = dmc.MantineProvider(
+        [
+            dcc.Location(id=ids.URL, refresh=False),
+            dcc.Store(id=ids.SCHEME, data="light"),
+            html.A("Skip to the page", href="#page", className="skip"),
+            html.Header(
+                [
+                    html.A(
+                        [html.Span(className="mark", **{"aria-hidden": "true"}), "auralise"],  # type: ignore[arg-type]
+                        href="/listen",
+                        className="brand",
+                        **{"data-page": "/listen"},  # type: ignore[arg-type]
+                    ),
+                    html.Nav(links, id=ids.NAVIGATION, **{"aria-label": "Pages"}),  # type: ignore[arg-type]
+                    dmc.ColorSchemeToggle(
+                        lightIcon=html.Span("☀", **{"aria-hidden": "true"}),  # type: ignore[arg-type]
+                        darkIcon=html.Span("☾", **{"aria-hidden": "true"}),  # type: ignore[arg-type]
+                        variant="subtle",
+                        size="lg",
+                        **{"aria-label": "Switch between light and dark"},
+                    ),
+                ],
+                className="top",
+            ),
+            html.Main(id=ids.PAGE, tabIndex=-1),
+            html.Footer(f"auralise {__version__}. Everything here is computed on this machine."),
+            html.Div("Drop the song", className="dropzone", **{"aria-hidden": "true"}),  # type: ignore[arg-type]
+        ],
+        theme=_THEME,
+        defaultColorScheme="auto",
+    )
+    return frame
+
+
+def missing(path: str) -> Component:
+    """Return the page for an address that has none."""
+    return html.Section(
+        [
+            html.H1("There is no such page"),
+            html.P(["Nothing is at ", html.Code(path[:80]), "."]),
+            html.A("Go to Listen", href="/listen", **{"data-page": "/listen"}),  # type: ignore[arg-type]
+        ],
+        className="card",
+    )

@@ -1,0 +1,272 @@
+"use strict";
+
+/* What pages do in the browser: addresses, keys, the playhead over figures, dropped-in songs. */
+
+(() => {
+  const players = window.auralise;
+  const byId = (id) => document.getElementById(id);
+  const query = () => new URLSearchParams(window.location.search);
+
+  /* The address is the only state: everything chosen is written there and read from there. */
+
+  function go(changes, pathname) {
+    const parts = query();
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === null || value === "" || value === undefined) parts.delete(name);
+      else parts.set(name, String(value));
+    }
+    const search = [...parts].length ? `?${parts}` : "";
+    const path = pathname || window.location.pathname;
+    if (search === window.location.search && path === window.location.pathname) return;
+    window.dash_clientside.set_props("url", { pathname: path, search });
+  }
+
+  document.addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const link = event.target.closest("a[data-page], a[data-unit], a[data-go]");
+    if (!link) return;
+    event.preventDefault();
+    if (link.dataset.page) return leave(link.dataset.page);
+    if (link.dataset.unit !== undefined) return unit(link);
+    go(JSON.parse(link.dataset.go));
+  });
+
+  function leave(page) {
+    const kept = ["model", "song", "start"];
+    const changes = {};
+    for (const name of query().keys()) if (!kept.includes(name)) changes[name] = null;
+    go(changes, page);
+  }
+
+  function unit(link) {
+    players.expect();
+    mark(link.dataset.unit);
+    if (byId("players")) byId("players").dataset.state = "loading";
+    if (link.getAttribute("aria-current") === "true" && query().get("unit") === link.dataset.unit) {
+      players.play();
+      return;
+    }
+    go({ unit: link.dataset.unit, at: null });
+  }
+
+  const cells = () => [...document.querySelectorAll("#grid a[data-unit]")];
+
+  function mark(channel) {
+    for (const cell of cells()) {
+      if (cell.dataset.unit === String(channel)) cell.setAttribute("aria-current", "true");
+      else cell.removeAttribute("aria-current");
+    }
+  }
+
+  /* Keys. */
+
+  const TYPING = "input, textarea, select, [contenteditable], [role=slider], [role=listbox], [role=option]";
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
+    const letter = event.key.toLowerCase();
+    if (event.key === " ") {
+      if (event.target.closest("button, summary, a[href]:not([data-unit])") || !players.ready()) return;
+      event.preventDefault();
+      players.toggle();
+    } else if (event.key.startsWith("Arrow") && cells().length) {
+      step(event);
+    } else if (event.key === "Escape") {
+      players.clearLoop();
+    } else if (players.keys().has(letter)) {
+      players.choose(players.keys().get(letter));
+    }
+  });
+
+  function step(event) {
+    const all = cells();
+    const at = all.findIndex((cell) => cell.getAttribute("aria-current") === "true");
+    const top = all[0].offsetTop;
+    const columns = all.filter((cell) => cell.offsetTop === top).length;
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+    const next = all[at + moves[event.key]];
+    if (!next) return;
+    event.preventDefault();
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+    unit(next);
+  }
+
+  /* Playhead over the figure, and the transport. */
+
+  const seconds = (value) => `${value.toFixed(2)} s`;
+
+  players.watch(({ time, duration, playing, loop }) => {
+    const button = byId("transport-play");
+    if (button) {
+      button.setAttribute("aria-label", playing ? "Pause" : "Play");
+      button.dataset.playing = playing ? "true" : "false";
+      byId("transport-time").textContent = `${seconds(time)} of ${seconds(duration)}`;
+      byId("transport-loop").hidden = !loop;
+      byId("transport-loop").textContent = loop ? `Loop ${seconds(loop.start)} to ${seconds(loop.end)} ✕` : "";
+    }
+    playhead(time);
+  });
+
+  function playhead(time) {
+    const holder = byId("figure-box");
+    const plot = holder && holder.querySelector(".js-plotly-plot");
+    if (!plot || !plot._fullLayout || !plot._fullLayout.xaxis || !players.ready()) return;
+    let line = holder.querySelector(".playhead");
+    if (!line) {
+      line = document.createElement("div");
+      line.className = "playhead";
+      holder.append(line);
+    }
+    const layout = plot._fullLayout;
+    const x = layout.xaxis.l2p(time);
+    line.style.display = x >= 0 && x <= layout.xaxis._length ? "block" : "none";
+    line.style.left = `${plot.offsetLeft + layout.xaxis._offset + x}px`;
+    line.style.top = `${layout._size.t}px`;
+    line.style.height = `${layout._size.h}px`;
+  }
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#transport-play")) players.toggle();
+    if (event.target.closest("#transport-loop")) players.clearLoop();
+    if (event.target.closest("#upload-button")) pick();
+  });
+
+  /* A song of one's own: chosen or dropped anywhere. */
+
+  function pick() {
+    const input = document.createElement("input");
+    input.type = "file";
+    input.accept = "audio/*,.wav,.flac,.ogg,.opus,.mp3";
+    input.addEventListener("change", () => { if (input.files.length) send(input.files[0]); });
+    input.click();
+  }
+
+  let hovering = 0;
+  const files = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  document.addEventListener("dragenter", (event) => {
+    if (files(event)) { hovering += 1; document.body.classList.add("dropping"); }
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (files(event) && --hovering <= 0) { hovering = 0; document.body.classList.remove("dropping"); }
+  });
+  document.addEventListener("dragover", (event) => { if (files(event)) event.preventDefault(); });
+  document.addEventListener("drop", (event) => {
+    if (!files(event)) return;
+    event.preventDefault();
+    hovering = 0;
+    document.body.classList.remove("dropping");
+    if (event.dataTransfer.files.length) send(event.dataTransfer.files[0]);
+  });
+
+  function say(text, kind) {
+    const line = byId("upload");
+    if (line) { line.textContent = text; line.dataset.kind = kind; }
+  }
+
+  function send(file) {
+    const request = new XMLHttpRequest();
+    request.open("POST", "/upload");
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) say(`Sending ${Math.round((100 * event.loaded) / event.total)} %`, "busy");
+    });
+    request.addEventListener("error", () => say("The file did not reach the server; is it still running?", "bad"));
+    request.addEventListener("load", () => {
+      const answer = request.response || {};
+      if (request.status >= 300 || !answer.song) {
+        say(answer.error || `The server refused the file (${request.status}).`, "bad");
+        return;
+      }
+      say(`${answer.title} is ready.`, "good");
+      go({ song: answer.song, start: null, unit: null, at: null });
+    });
+    say("Sending…", "busy");
+    request.setRequestHeader("X-File-Name", encodeURIComponent(file.name));
+    request.send(file);
+  }
+
+  /* Light and dark: figures follow what Mantine shows. */
+
+  function scheme() {
+    const shown = document.documentElement.dataset.mantineColorScheme === "dark" ? "dark" : "light";
+    window.dash_clientside.set_props("scheme", { data: shown });
+    players.recolour();
+  }
+
+  new MutationObserver(scheme).observe(document.documentElement, {
+    attributes: true, attributeFilter: ["data-mantine-color-scheme"],
+  });
+
+  const started = setInterval(() => {
+    if (!byId("page") || !window.dash_clientside.set_props) return;
+    clearInterval(started);
+    scheme();
+  }, 50);
+
+  /* What callbacks call. */
+
+  let last = {};
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    auralise: {
+      sounds(data) {
+        const holder = byId("players");
+        if (!data || !data.sounds || !data.sounds.length || !holder) {
+          players.clear();
+          return "";
+        }
+        mark(data.unit);
+        players.load(holder, data.sounds);
+        return "";
+      },
+      choose(...given) {
+        const view = given.pop();
+        const names = (view && view.names) || [];
+        const changes = {};
+        names.forEach((name, i) => {
+          const value = given[i];
+          if (value === null || value === undefined || String(value) === String(view[name] ?? "")) return;
+          changes[name] = value;
+        });
+        if (!view || !Object.keys(changes).length) return window.dash_clientside.no_update;
+        if ("model" in changes) Object.assign(changes, { layer: null, unit: null, at: null, phase: null, sonification: null });
+        if ("song" in changes) Object.assign(changes, { start: null, unit: null, at: null });
+        if ("layer" in changes) Object.assign(changes, { unit: null, at: null });
+        if ("start" in changes) changes.at = null;
+        go(changes);
+        return window.dash_clientside.no_update;
+      },
+      picked(click, sounds) {
+        const point = click && click.points && click.points[0];
+        if (!point || !sounds) return null;
+        if (!(sounds.maps || []).includes(point.curveNumber)) {
+          players.seek(Number(point.x));
+          return null;
+        }
+        const hertz = parseFloat(point.y);
+        const at = Number(point.x).toFixed(3);
+        go({ at: sounds.hertz && Number.isFinite(hertz) ? `${at},${hertz.toFixed(1)}` : at });
+        return null;
+      },
+      fetch(url) {
+        if (url && url !== last.url) {
+          last = { url };
+          const link = document.createElement("a");
+          link.href = url;
+          link.download = "";
+          link.click();
+        }
+        return "";
+      },
+      title(path, shown) {
+        for (const link of document.querySelectorAll("a[data-page]")) {
+          const here = link.dataset.page === path || (path === "/" && link.dataset.page === "/listen");
+          if (here) { link.setAttribute("aria-current", "page"); document.title = `${link.textContent} · auralise`; }
+          else link.removeAttribute("aria-current");
+        }
+        return window.dash_clientside.no_update;
+      },
+    },
+  });
+})();

@@ -1,0 +1,412 @@
+"""Listen: choose a unit, hear what it responds to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash.development.base_component import Component
+
+from auralise.errors import AuraliseError
+from auralise.frontends.spectrogram import SpectrogramFrontend
+from auralise.output.figures import Figure, place_in_words
+from auralise.output.interactive import draw, height_of
+from auralise.output.palette import DARK, LIGHT
+from auralise.output.words import decibels, number
+
+from .. import ids
+from ..links import chosen, plain, view_of
+from ..rendering import Rendered
+from ..security import session_id
+from ..service import Service
+from ..views import View
+from ..widgets import controls, grid, notice
+from ..widgets.players import players
+
+PATH, TITLE = "/listen", "Listen"
+
+_CHOICES = ("song", "model", "layer", "start", "method", "sonification", "phase")
+_CHOOSERS = (
+    ids.SONG, ids.MODEL, ids.LAYER, ids.START, ids.METHOD, ids.SONIFICATION, ids.PHASE
+)  # fmt: skip
+_CONFIG: Any = {"displaylogo": False, "responsive": True, "displayModeBar": False}
+
+
+def layout(service: Service) -> Component:
+    """Return the page with nothing chosen yet."""
+    return html.Div(
+        [
+            dcc.Store(id=ids.VIEW),
+            dcc.Store(id=ids.SOUNDS),
+            dcc.Store(id=ids.GRID_KEY),
+            html.Div(
+                [
+                    html.H1("What does this unit listen for?"),
+                    html.P(
+                        "Choose a unit of the network. You hear what remains of the song when "
+                        "only what made this unit answer is kept.",
+                        className="lead",
+                    ),
+                ],
+                className="intro",
+            ),
+            _where(service),
+            html.Div(id=ids.PROBLEM),
+            html.Div(
+                [_units(), html.Div([_sounds(), _map()], className="column")], className="two"
+            ),
+        ]
+    )
+
+
+def _where(service: Service) -> Component:
+    return html.Section(
+        [
+            controls.song_choice(),
+            controls.choice(ids.MODEL, "Network", controls.model_options(service)),
+            controls.choice(ids.LAYER, "Layer"),
+            dmc.NumberInput(
+                id=ids.START,
+                label="Excerpt from (s)",
+                min=0,
+                step=1,
+                decimalScale=2,
+                debounce=500,
+                className="choice short",
+                size="sm",
+            ),
+        ],
+        className="card bar-of-choices",
+        **{"aria-label": "Song and network"},  # type: ignore[arg-type]
+    )
+
+
+def _units() -> Component:
+    return html.Section(
+        [
+            html.H2("Units"),
+            html.P(id=ids.GRID_CAPTION, className="quiet"),
+            html.Div(
+                [html.Span(className="unit waiting") for _ in range(64)],
+                id=ids.GRID,
+                className="grid",
+                role="group",
+                **{"aria-label": "Units of the layer"},  # type: ignore[arg-type]
+            ),
+        ],
+        className="card units",
+    )
+
+
+def _sounds() -> Component:
+    return html.Section(
+        [
+            html.Div(id=ids.RESULT, className="heading", **{"aria-live": "polite"}),  # type: ignore[arg-type]
+            players(),
+            html.Div(
+                [
+                    controls.choice(ids.METHOD, "Method"),
+                    controls.choice(ids.SONIFICATION, "Made audible as"),
+                    controls.choice(ids.PHASE, "Phase"),
+                ],
+                className="bar-of-choices inner",
+            ),
+        ],
+        className="card",
+    )
+
+
+def _map() -> Component:
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.H2("Seen in time and frequency"),
+                    dmc.Button("Download all of it", id=ids.DOWNLOAD, variant="light", size="xs"),
+                ],
+                className="split",
+            ),
+            html.P(
+                "Dotted lines show what the followed place can see. Click in the relevance map to "
+                "follow the unit there instead; elsewhere a click moves the playhead.",
+                className="quiet",
+            ),
+            html.Div(
+                dcc.Graph(id=ids.FIGURE, config=_CONFIG, figure=_blank(), responsive=True),
+                id=ids.FIGURE_BOX,
+                className="figure",
+            ),
+            html.Div(id="numbers"),
+            dcc.Store(id=ids.DOWNLOAD_URL),
+            html.Span(id="download-said", className="hidden"),
+            html.Span(id="picked", className="hidden"),
+        ],
+        className="card",
+    )
+
+
+def _blank() -> dict[str, Any]:
+    hidden = {"visible": False}
+    clear = "rgba(0,0,0,0)"
+    return {
+        "data": [],
+        "layout": {
+            "height": 640,
+            "paper_bgcolor": clear,
+            "plot_bgcolor": clear,
+            "xaxis": hidden,
+            "yaxis": hidden,
+        },
+    }
+
+
+def register(app: Dash, service: Service) -> None:
+    """Wire the page to ``service``."""
+    _register_choices(app, service)
+    _register_units(app, service)
+    _register_sound(app, service)
+    _register_download(app, service)
+
+
+def _register_choices(app: Dash, service: Service) -> None:
+    @app.callback(
+        Output(ids.VIEW, "data"),
+        Output(ids.PROBLEM, "children"),
+        *(Output(name, "value") for name in _CHOOSERS),
+        *(Output(name, "data") for name in (ids.SONG, ids.LAYER, ids.METHOD)),
+        *(Output(name, "data") for name in (ids.SONIFICATION, ids.PHASE)),
+        *(Output(name, "disabled") for name in (ids.SONIFICATION, ids.PHASE)),
+        Input(ids.URL, "search"),
+    )
+    def choices(search: str | None) -> tuple[Any, ...]:
+        return choices_of(service, search, session_id())
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise", "choose"),
+        Output(ids.PROBLEM, "className"),
+        *(Input(name, "value") for name in _CHOOSERS),
+        State(ids.VIEW, "data"),
+    )
+
+
+def choices_of(service: Service, search: str | None, session: str) -> tuple[Any, ...]:
+    """Return the view and all choices for an address; an error leaves the choices as they are."""
+    try:
+        view = chosen(service, search)
+        layers = controls.options(tuple(layer.name for layer in service.layers(view.model)))
+    except AuraliseError as error:
+        return None, notice.problem(error), *([no_update] * 14)
+    sonifications, phases = sonification_options(service, view), phase_options(service, view)
+    songs = controls.song_options(service, session)
+    if view.song not in {song["value"] for song in songs}:
+        songs.append({"value": view.song, "label": service.songs.info(view.song).title})
+    return (
+        plain(view, *_CHOICES),
+        None,
+        *(getattr(view, name) for name in _CHOICES),
+        songs,
+        layers,
+        controls.options(service.methods, controls.METHODS),
+        sonifications,
+        phases,
+        len(sonifications) == 1,
+        len(phases) == 1,
+    )
+
+
+def is_spectrogram(service: Service, view: View) -> bool:
+    """Say whether a view's network takes spectrograms."""
+    with service.networks.borrow(view.model) as network:
+        return isinstance(network.card.frontend, SpectrogramFrontend)
+
+
+def sonification_options(service: Service, view: View) -> list[dict[str, str]]:
+    """Return how a map can be made audible; raw audio leaves no choice."""
+    if not is_spectrogram(service, view):
+        return [{"value": "", "label": "the map is a sound"}]
+    return [
+        {"value": "", "label": "mask on the song"},
+        {"value": "magnitude", "label": "sound of its own"},
+    ]
+
+
+def phase_options(service: Service, view: View) -> list[dict[str, str]]:
+    """Return the phase methods; raw audio needs none."""
+    if not is_spectrogram(service, view):
+        return [{"value": "", "label": "none needed"}]
+    return [
+        {"value": "", "label": "as it fits"},
+        *controls.options(service.phases, controls.PHASES),
+    ]
+
+
+def _register_units(app: Dash, service: Service) -> None:
+    @app.callback(
+        Output(ids.GRID, "children"),
+        Output(ids.GRID_CAPTION, "children"),
+        Output(ids.GRID_KEY, "data"),
+        Input(ids.VIEW, "data"),
+        State(ids.GRID_KEY, "data"),
+    )
+    def units(values: dict[str, Any] | None, key: list[Any] | None) -> tuple[Any, ...]:
+        return units_of(service, values, key)
+
+
+def units_of(
+    service: Service, values: dict[str, Any] | None, key: list[Any] | None
+) -> tuple[Any, ...]:
+    """Return the grid, unless it is the one on show."""
+    if values is None:
+        return no_update, no_update, no_update
+    view = view_of(values)
+    wanted = [view.model, view.song, view.start, view.seconds, view.layer]
+    if wanted == key:
+        return no_update, no_update, no_update
+    activity = service.activity(view)
+    return grid.unit_grid(activity, view.unit), grid.caption(activity), wanted
+
+
+def _register_sound(app: Dash, service: Service) -> None:
+    @app.callback(
+        Output(ids.SOUNDS, "data"),
+        Output(ids.RESULT, "children"),
+        Output("numbers", "children"),
+        Input(ids.URL, "search"),
+    )
+    def sounds(search: str | None) -> tuple[Any, ...]:
+        return sounds_of(service, search)
+
+    @app.callback(
+        Output(ids.FIGURE, "figure"),
+        Output(ids.FIGURE, "style"),
+        Input(ids.SOUNDS, "data"),
+        Input(ids.SCHEME, "data"),
+        State(ids.URL, "search"),
+    )
+    def figure(
+        sounds: dict[str, Any] | None, scheme: str, search: str | None
+    ) -> tuple[Any, dict[str, str]]:
+        if not sounds or not sounds["sounds"]:
+            return _blank(), {"height": "640px"}
+        return figure_of(service.render(chosen(service, search)).figure, scheme)
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise", "sounds"),
+        Output(ids.SAID, "children"),
+        Input(ids.SOUNDS, "data"),
+    )
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise", "picked"),
+        Output("picked", "children"),
+        Input(ids.FIGURE, "clickData"),
+        State(ids.SOUNDS, "data"),
+        prevent_initial_call=True,
+    )
+
+
+def sounds_of(service: Service, search: str | None) -> tuple[Any, ...]:
+    """Return the players, the heading and the numbers for an address."""
+    try:
+        view = chosen(service, search)
+        rendered = service.render(view)
+    except AuraliseError as error:
+        empty: dict[str, Any] = {"sounds": [], "unit": None}
+        return empty, html.H2("Nothing to hear"), html.P(str(error), className="quiet")
+    return player_data(view, rendered), _heading(view, rendered), _numbers(view, rendered)
+
+
+def figure_of(figure: Figure, scheme: str) -> tuple[Any, dict[str, str]]:
+    """Return a figure in the page's colours, and the style that gives it its height."""
+    theme = DARK if scheme == "dark" else LIGHT
+    return draw(figure, theme), {"height": f"{height_of(figure)}px"}
+
+
+def player_data(view: View, rendered: Rendered) -> dict[str, Any]:
+    """Return what the script needs to fill the players and to answer clicks in the figure."""
+    labels = (("source", "Song", "s"), ("round-trip", "Round trip", "r"), ("unit", "Unit", "a"))
+    notes = ("as the network hears it", "there and back, nothing removed", rendered.unit)
+    maps = [
+        index
+        for index, panel in enumerate(rendered.figure.panels)
+        if panel.kind == "image" and panel.scale == "signed"
+    ]
+    raw = rendered.sonification == "waveform"
+    if raw:
+        maps = [i for i, p in enumerate(rendered.figure.panels) if p.title.startswith("Relevance")]
+    return {
+        "unit": view.unit,
+        "maps": maps,
+        "hertz": not raw,
+        "sounds": [
+            {
+                "key": key,
+                "label": label,
+                "letter": letter.upper(),
+                "note": note,
+                "url": sound.url,
+                "main": key == "unit",
+            }
+            for (key, label, letter), note, sound in zip(
+                labels, notes, rendered.sounds, strict=True
+            )
+        ],
+    }
+
+
+def _heading(view: View, rendered: Rendered) -> list[Component]:
+    where = "the whole map" if rendered.place is None else place_in_words(rendered.place)
+    back = (
+        [html.A("back to its strongest place", href="?", **{"data-go": '{"at": null}'})]  # type: ignore[arg-type]
+        if view.at != "peak"
+        else [html.A("follow everywhere", href="?at=whole", **{"data-go": '{"at": "whole"}'})]  # type: ignore[arg-type]
+    )
+    words: list[Any] = [
+        f"Followed at {where}, where its value is {number(rendered.activation)}. ",
+        *back,
+    ]
+    said = notice.flags(rendered.flags, rendered.notes)
+    return [
+        html.H2([html.Code(rendered.unit), f" of {view.model}"]),
+        html.P(words, className="quiet"),
+        *([said] if said else []),
+    ]
+
+
+def _numbers(view: View, rendered: Rendered) -> Component:
+    scores = rendered.scores
+    heard = [
+        ("on the song", "source"),
+        ("round trip", "round_trip"),
+        ("on its own sound", "auralised"),
+    ]
+    entries = [
+        *((f"Peak {words}", number(scores[f"activation_{name}"])) for words, name in heard),
+        ("Raised for listening by", decibels(rendered.auralised.gain_db)),
+        ("Spectral convergence", decibels(scores["spectral_convergence_db"])),
+        ("of the round trip", decibels(scores["round_trip_convergence_db"])),
+        ("Phase", rendered.phase),
+    ]
+    return notice.facts(entries)
+
+
+def _register_download(app: Dash, service: Service) -> None:
+    @app.callback(
+        Output(ids.DOWNLOAD_URL, "data"),
+        Input(ids.DOWNLOAD, "n_clicks"),
+        State(ids.URL, "search"),
+        running=[(Output(ids.DOWNLOAD, "loading"), True, False)],
+        prevent_initial_call=True,
+    )
+    def bundle(clicks: int | None, search: str | None) -> Any:  # noqa: ANN401
+        if not clicks:
+            return no_update
+        view = chosen(service, search)
+        return f"/media/{service.bundle(view)}?name=auralise-{view.layer}-{view.unit}&n={clicks}"
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise", "fetch"),
+        Output("download-said", "children"),
+        Input(ids.DOWNLOAD_URL, "data"),
+        prevent_initial_call=True,
+    )

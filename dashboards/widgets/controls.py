@@ -1,0 +1,81 @@
+"""The choices at the top of pages, and what they are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+from dash.development.base_component import Component
+
+from .. import ids
+from ..service import Service
+
+METHODS = {
+    "guided": "Guided backpropagation",
+    "deconvnet": "Deconvnet",
+    "gradient": "Gradient",
+}
+"""What methods are called; others go by their name."""
+
+PHASES = {
+    "source": "of the recording",
+    "griffin-lim": "Griffin-Lim",
+    "fast-griffin-lim": "fast Griffin-Lim",
+    "pghi": "heap integration",
+    "pghi-fast-griffin-lim": "heap integration, then fast Griffin-Lim",
+}
+
+
+def choice(id: str, label: str, data: list[Any] | None = None, **more: Any) -> Component:  # noqa: ANN401
+    """Return a drop-down list that the page's address fills."""
+    select: Component = dmc.Select(
+        id=id,
+        label=label,
+        data=data or [],
+        allowDeselect=False,
+        maxDropdownHeight=320,
+        comboboxProps={"withinPortal": True, "shadow": "md"},
+        className="choice",
+        **more,
+    )
+    return select
+
+
+def options(names: tuple[str, ...], words: dict[str, str] | None = None) -> list[dict[str, str]]:
+    """Return names as the entries of a list."""
+    return [{"value": name, "label": (words or {}).get(name, name)} for name in names]
+
+
+def song_choice() -> Component:
+    """Return the choice of a song, with a place for one's own."""
+    return html.Div(
+        [
+            choice(ids.SONG, "Song"),
+            html.Div(
+                [
+                    dmc.Button(
+                        "Use your own song…", id="upload-button", variant="light", size="xs"
+                    ),
+                    html.Span(
+                        "or drop it anywhere", id=ids.UPLOAD, role="status", className="quiet"
+                    ),
+                ],
+                className="upload",
+            ),
+        ],
+        className="song",
+    )
+
+
+def model_options(service: Service) -> list[dict[str, str]]:
+    """Return the networks as entries of a list."""
+    return options(service.models)
+
+
+def song_options(service: Service, session: str) -> list[dict[str, str]]:
+    """Return a visitor's songs as entries of a list, with their length."""
+    return [
+        {"value": song.id, "label": f"{song.title} ({song.seconds:.0f} s)"}
+        for song in service.song_list(session)
+    ]

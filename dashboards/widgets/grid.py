@@ -1,0 +1,72 @@
+"""A layer as a grid of its units with their activity; each cell leads to a unit."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+from dash import html
+from dash.development.base_component import Component
+
+from auralise.output.words import number
+
+from ..activity import Activity
+from .pictures import picture_uri
+
+MOST = 256
+"""Most units that are shown; of larger layers, the strongest."""
+
+
+def unit_grid(activity: Activity, current: int | None) -> list[Component]:
+    """Return one cell per unit.
+
+    Parameters
+    ----------
+    activity : Activity
+    current : int or None
+        The unit that is chosen.
+    """
+    channels = sorted(int(channel) for channel in activity.strongest()[:MOST])
+    if current is not None and current not in channels:
+        channels = sorted([*channels[:-1], current])
+    loudest = max(float(activity.peak.max()), 0.0)
+    return [_cell(activity, channel, loudest, channel == current) for channel in channels]
+
+
+def caption(activity: Activity) -> str:
+    """Say how many units there are, and how many are silent."""
+    words = f"{activity.units} units, {activity.dead} of them silent in this excerpt"
+    shown = f"; the {MOST} strongest are shown" if activity.units > MOST else ""
+    return f"{words}{shown}. Brighter is stronger; time runs to the right, frequency up."
+
+
+def _cell(activity: Activity, channel: int, loudest: float, current: bool) -> Component:
+    peak = float(activity.peak[channel])
+    silent = not activity.active[channel] > 0
+    words = "silent" if silent else f"peak {number(peak)}"
+    share = 0.0 if loudest <= 0 else max(0.0, peak) / loudest
+    more: dict[str, Any] = {
+        "data-unit": str(channel),
+        "aria-label": f"Unit {channel}, {words}",
+        **({"aria-current": "true"} if current else {}),
+    }
+    return html.A(
+        [_picture(activity, channel), _bar(share), html.Span(str(channel), className="n")],
+        href="?" + urlencode({"layer": activity.layer, "unit": channel}),
+        className="unit silent" if silent else "unit",
+        title=f"{activity.layer}:{channel}, {words}, active on "
+        f"{float(activity.active[channel]):.0%} of its map",
+        **more,
+    )
+
+
+def _picture(activity: Activity, channel: int) -> Component:
+    if activity.pictures is None:
+        return html.Span(className="flat")
+    values = np.asarray(activity.pictures[channel], dtype=np.float32)
+    return html.Img(src=picture_uri(values, float(values.max())), alt="")
+
+
+def _bar(share: float) -> Component:
+    return html.Span(html.Span(style={"width": f"{share:.1%}"}), className="bar")
