@@ -1,14 +1,22 @@
-"""Two convolutions over small patches of a spectrogram, after Costa, Oliveira and Silla (2017)."""
+"""A network on small patches of a spectrogram, alone and fused with a support vector machine.
+
+After Costa, Oliveira and Silla (2017).
+"""
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from auralise.errors import NetworkError
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.models.base import MODELS, Architecture
-from auralise.models.layers_common import dense, require_places, scaled
+from auralise.models.layers_common import dense, require_option, require_places, scaled
+from auralise.models.support_vectors import SupportVectorMachine
+from auralise.spectral.binary_patterns import PATTERNS, zone_histograms
 from auralise.spectral.compression import Compression
 from auralise.spectral.stft import StftSpec
 
@@ -21,6 +29,12 @@ DIFFERS = (
     "layer sizes from memory of the paper; 257 bins for 256; one dense layer of 64 units where the "
     "paper has locally connected ones; sample rate and hop (16,000 Hz, 256), log(1 + 10,000 x) and "
     "dropout are assumptions"
+)
+FUSION_DIFFERS = (
+    f"{DIFFERS}; patterns of eight neighbours at radius 2 in ten zones of equally many bins from "
+    "memory; one machine against the rest for each label, probabilities of patches rather than of "
+    "songs are fused; the machine's branch has no gradient, so that inversions explain the "
+    "network's branch alone"
 )
 
 
@@ -69,6 +83,97 @@ def costa2017(
     )
 
 
+def costa2017_fusion(
+    n_labels: int,
+    *,
+    rule: str = "sum",
+    support: int = 0,
+    zones: int = 10,
+    seconds: float = SECONDS,
+    width: float = 1.0,
+    dropout: float = 0.2,
+) -> Fusion:
+    """Build the network beside a support vector machine on local binary patterns.
+
+    The parts are fitted one after the other: `auralise.training.fusion.fit_fusion` fills the
+    machine and sets ``support``.
+
+    Parameters
+    ----------
+    n_labels : int
+        Number of outputs (logits).
+    rule : {"sum", "product"}
+        By which the probabilities of the two are fused.
+    support : int
+        Number of support vectors; without any the machine finds all labels equally probable.
+    zones : int
+        Bands of the spectrogram whose patterns are counted apart.
+    seconds, width, dropout
+        As in `costa2017`.
+
+    Raises
+    ------
+    InvalidValueError
+        If the patch is too short for the layers, or there is no such rule.
+
+    References
+    ----------
+    .. [1] Y. M. G. Costa, L. S. Oliveira, C. N. Silla, "An evaluation of convolutional neural
+       networks for music classification using spectrograms", Applied Soft Computing 52, 2017.
+    """
+    network = costa2017(n_labels, seconds=seconds, width=width, dropout=dropout)
+    machine = SupportVectorMachine(n_labels, support, zones * PATTERNS)
+    return Fusion(network, machine, rule=rule, zones=zones)
+
+
+class Fusion(nn.Module):
+    """A network and a machine on the patterns of its input, fused late.
+
+    Its logits are the logarithms of the fused probabilities. Gradients flow through the network
+    only: patterns change in jumps.
+
+    Parameters
+    ----------
+    cnn : nn.Module
+        Takes (batch, 1, bins, frames).
+    machine : SupportVectorMachine
+        Takes the histograms of ``zones``.
+    rule : {"sum", "product"}
+        Mean of both probabilities, or their product divided by its sum over the labels.
+    zones : int
+    """
+
+    def __init__(
+        self, cnn: nn.Module, machine: SupportVectorMachine, *, rule: str, zones: int
+    ) -> None:
+        super().__init__()
+        require_option("rule", rule, ("sum", "product"))
+        self.cnn = cnn
+        self.machine = machine
+        self.rule = rule
+        self.zones = zones
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return (batch, labels) logits of (batch, 1, bins, frames) values.
+
+        Raises
+        ------
+        NetworkError
+            In training mode: the parts are fitted one after the other.
+        """
+        if self.training:
+            raise NetworkError(
+                "a fusion cannot be trained as a whole; train costa2017 and then add the machine "
+                "with auralise.training.fusion.fit_fusion, or call eval() to use it"
+            )
+        seen: Tensor = self.cnn(values).log_softmax(1)
+        texture = self.machine.log_probabilities(zone_histograms(values[:, 0], self.zones))
+        texture = texture.to(seen.dtype)
+        if self.rule == "product":
+            return (seen + texture).log_softmax(1)
+        return torch.logaddexp(seen, texture) - math.log(2)
+
+
 def _places(length: int) -> int:
     """Return how many places the two poolings leave along one axis."""
     return ((length - 1) // 2 - 1) // 2
@@ -88,5 +193,14 @@ MODELS.register("costa2017")(
         seconds=SECONDS,
         source=SOURCE,
         differs=DIFFERS,
+    )
+)
+MODELS.register("costa2017-fusion")(
+    Architecture(
+        build=costa2017_fusion,
+        frontend=lambda: FRONTEND,
+        seconds=SECONDS,
+        source=SOURCE,
+        differs=FUSION_DIFFERS,
     )
 )
