@@ -129,7 +129,9 @@ def _register_errors(app: Dash) -> None:
     server: Flask = app.server
 
     @server.errorhandler(DashException)
-    def unknown(_error: DashException) -> tuple[Response, int]:
+    def unknown(error: DashException) -> tuple[Response, int]:
+        if request.path == CALLBACKS:
+            return mistaken(error)
         return refusal("there is no such file", 404)
 
     @server.errorhandler(AuraliseError)
@@ -277,7 +279,7 @@ def _check_body(app: Dash) -> tuple[Response, int] | None:
     """Refuse requests to the callbacks that no page of this app sends."""
     if request.path != CALLBACKS or request.method != "POST":
         return None
-    if request.content_length is None or request.content_length > MAX_CALLBACK_BYTES:
+    if (request.content_length or 0) > MAX_CALLBACK_BYTES:
         return refusal(f"a request has at most {MAX_CALLBACK_BYTES} bytes", 413)
     try:
         check_callback(request.get_json(), app.callback_map)

@@ -191,15 +191,18 @@ def _kept_tidy(service: Service, decoders: Decoders) -> Iterator[None]:
 
     def tend() -> None:
         decoders.warm()
-        service.warm()
+        if not done.is_set():
+            service.warm()
         while not done.wait(EXPIRY_SECONDS):
             service.songs.expire()
 
-    threading.Thread(target=tend, name="tidy", daemon=True).start()
+    tending = threading.Thread(target=tend, name="tidy", daemon=True)
+    tending.start()
     try:
         yield
     finally:
         done.set()
+        tending.join(timeout=30)  # a thread that computes while Python ends would abort it
         decoders.close()
         service.close()
 

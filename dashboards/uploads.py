@@ -80,12 +80,14 @@ class Decoders:
         self._limits = limits
         self._turn = threading.BoundedSemaphore(limits.at_once)
         self._ready: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
         self._closed = False
 
     def warm(self) -> None:
         """Start a process, so that the next upload does not wait for it."""
-        if not self._closed and self._ready.empty():
-            self._ready.put(_start())
+        with self._lock:
+            if not self._closed and self._ready.empty():
+                self._ready.put(_start())
 
     def decode(self, source: Path, target: Path) -> Mapping[str, Any]:
         """Decode a file; return its ``seconds`` and ``notes``.
@@ -117,11 +119,12 @@ class Decoders:
 
     def close(self) -> None:
         """End the process that waits."""
-        self._closed = True
-        while not self._ready.empty():
-            process = self._ready.get()
-            process.kill()
-            process.communicate()
+        with self._lock:
+            self._closed = True
+            while not self._ready.empty():
+                process = self._ready.get()
+                process.kill()
+                process.communicate()
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Hand a question to a process and return its answer; a dead one has an answer too."""

@@ -11,11 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from auralise.activations import record
-from auralise.audio.levels import measure
-from auralise.audio.waveform import Waveform
-from auralise.auralisation import auralise_unit
-from auralise.cli.songs import DEMO, Request, read_excerpt
 from auralise.dashboards import rendering
 from auralise.dashboards.activity import shrink
 from auralise.dashboards.cache import DiskCache, Recent
@@ -23,6 +18,12 @@ from auralise.dashboards.jobs import Jobs, StoppedError
 from auralise.dashboards.service import Service
 from auralise.dashboards.songs import SongLibrary, UnknownSongError
 from auralise.dashboards.views import View, parse_view
+
+from auralise.activations import record
+from auralise.audio.levels import measure
+from auralise.audio.waveform import Waveform
+from auralise.auralisation import auralise_unit
+from auralise.cli.songs import DEMO, Request, read_excerpt
 from auralise.errors import AuraliseError, InvalidValueError, UnknownNameError
 from auralise.models import load_model
 from auralise.settings import Settings
