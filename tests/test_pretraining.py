@@ -12,7 +12,7 @@ from auralise.errors import InvalidValueError, TrainingError
 from auralise.models import MODELS
 from auralise.training.evaluate import logits_of
 from auralise.training.fit import FitOptions, fit
-from auralise.training.pretraining import PretrainOptions, pretrain
+from auralise.training.pretraining import PretrainOptions, _fold, pretrain
 from auralise.training.rbm import ConvolutionalRBM
 
 CHANNELS, MAPS, LENGTH, TIME = 2, 2, 2, 3  # 2 x 3 visible units, 2 x 2 hidden ones
@@ -235,3 +235,14 @@ def test_a_machine_that_runs_away_says_so():
     clips = [Clip(torch.full((24, 130), float("nan")), clip.track) for clip in beats(4)]
     with pytest.raises(TrainingError, match="ran away in pass 1"):
         pretrain(BEATS, clips, QUICK)
+
+
+def test_a_layer_computes_on_its_own_input_what_the_machine_does_on_the_standardised_one():
+    torch.manual_seed(0)
+    made = ConvolutionalRBM(3, 4, 5, spread=0.5)
+    torch.nn.init.normal_(made.hidden_bias)
+    mean, std = torch.tensor([[1.0], [-2.0], [30.0]]), torch.tensor([[0.5], [3.0], [10.0]])
+    convolution = torch.nn.Conv1d(3, 4, 5)
+    _fold(made, mean, std, convolution)
+    values = torch.randn(2, 3, 9) * std + mean
+    torch.testing.assert_close(convolution(values), made.drive((values - mean) / std))
