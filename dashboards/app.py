@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from auralise import __version__
 
 from . import ids
-from .pages import listen
+from .pages import about, layers, listen
 from .service import Service
 
 
@@ -30,7 +30,7 @@ class Page(Protocol):
         ...
 
 
-PAGES: tuple[Any, ...] = (listen,)
+PAGES: tuple[Any, ...] = (listen, layers, about)
 """In the order of the navigation; the first is also at ``/``."""
 
 _THEME = {
