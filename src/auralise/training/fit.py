@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,19 +130,18 @@ def fit(
         keeper.load_state_dict(state)
         return _finish(network, architecture, keeper, leader=True)
     loaders = _loaders(architecture, labels, (train, valid), options, machine, amount, multilabel)
-    task = Task(
-        network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        architecture.frontend(),
-        options,
-        amount.epochs * amount.steps,
-        multilabel=multilabel,
-        label_weights=label_weights(labels, train, multilabel) if options.balance else None,
-    )
+    weights = label_weights(labels, train, multilabel) if options.balance else None
+    steps = amount.epochs * amount.steps
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frontend = architecture.frontend()
+    task = Task(network, frontend, options, steps, multilabel=multilabel, label_weights=weights)
     if options.compile:
         network.compile()
     trainer = _trainer(machine, options, amount, keeper)
-    loaders[0].batch_sampler.epoch = lambda: trainer.current_epoch  # type: ignore[union-attr]
-    loaders[0].batch_sampler.process = lambda: (trainer.global_rank, trainer.world_size)  # type: ignore[union-attr]
+    order = loaders[0].batch_sampler
+    if isinstance(order, Order):
+        order.epoch = lambda: trainer.current_epoch
+        order.process = lambda: (trainer.global_rank, trainer.world_size)
     with quiet(), _said_plainly(keeper, options):
         path = str(folder / LAST) if folder is not None and state is not None else None
         trainer.fit(task, *loaders, ckpt_path=path)
@@ -269,13 +267,11 @@ def _trainer(machine: Machine, options: FitOptions, amount: Plan, keeper: Keeper
 @contextmanager
 def _said_plainly(keeper: Keeper, options: FitOptions) -> Iterator[None]:
     """Turn what ends a training early into the errors that auralise raises."""
-    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit:
         if not keeper.interrupted:
             raise
-        signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first one on
         raise KeyboardInterrupt from None
     except TrainingError as error:
         if keeper.history:
