@@ -38,7 +38,7 @@ from .networks import Layer, NetworkPool, field_of, field_values
 from .rendering import Rendered, Sound, zipped
 from .songs import SongInfo, SongLibrary
 from .studies import LayerReach, Studies, reach_of
-from .views import DEMO, View
+from .views import DEMO, View, parse_view
 
 MAX_BYTES = 2 * 1024**3
 """Limit of the cache on disk, unless told otherwise."""
@@ -106,6 +106,7 @@ class Service:
         InvalidValueError
             If the unit, the start or the position is beyond what there is.
         """
+        view = parse_view(view.query())  # whoever made it: its values are of the right kind now
         model = view.model or self.models[0]
         layers = self.layers(model)
         layer = self.networks.layer(model, view.layer or _first_choice(layers))
