@@ -11,7 +11,7 @@ from auralise.errors import AuraliseError, InvalidValueError
 from auralise.models import MODELS
 
 SEEDS = range(5)
-METHODS = ("fit", "pretrain")  # those that `networks.py` has
+METHODS = ("fit", "pretrain", "lbp-sum", "lbp-product")  # those that `networks.py` has
 
 # Published beside ours: number, on what, under which protocol.
 PUBLISHED: dict[str, tuple[str, str]] = {

@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from auralise.models.base import Architecture
 from auralise.models.cost import cost_of
 from auralise.training.assessment import assess, units_of
 from auralise.training.fit import FitOptions, Fitted, fit
+from auralise.training.fusion import FusionOptions, fit_fusion
 from auralise.training.pretraining import Pretrained, PretrainOptions, pretrain
 from auralise.training.voting import clip_logits, majority_vote, mean_vote
 
@@ -150,9 +151,22 @@ def train_pretrained(run: Run, architecture: Architecture, parts: Parts, device:
     )  # fmt: skip
 
 
+def train_fused(
+    rule: str, run: Run, architecture: Architecture, parts: Parts, device: str
+) -> Fitted:
+    """Fit the network, then a support vector machine on local binary patterns beside it."""
+    fitted = train_plainly(run, architecture, parts, device)
+    labels = parts.dataset.labels
+    options = FusionOptions(rule=rule)
+    fused = fit_fusion(fitted.module, fitted.architecture, labels, parts.train, options)
+    return replace(fitted, module=fused.module, architecture=fused.architecture)
+
+
 METHODS: dict[str, Callable[[Run, Architecture, Parts, str], Fitted]] = {
     "fit": train_plainly,
     "pretrain": train_pretrained,
+    "lbp-sum": partial(train_fused, "sum"),
+    "lbp-product": partial(train_fused, "product"),
 }
 
 
