@@ -359,3 +359,34 @@ def test_a_layer_apart_from_the_input_is_refused():
 
     with pytest.raises(NetworkError, match="differentiable"):
         receptive_field(Apart().eval(), torch.zeros(1, 9), "out")
+
+
+def test_a_product_of_two_factors_made_of_the_input_sees_what_either_does():
+    """Also where one of them is 0 for the numbers that the probe takes."""
+
+    class Product(nn.Module):
+        def forward(self, values):
+            high = (values - 5).relu()  # nothing of the probe's numbers
+            return high @ values.transpose(1, 2)
+
+    field = receptive_field(nn.Sequential(Product()).eval(), torch.zeros(3, 7), "0")
+    assert (field.size, field.stride) == ((7,), (0,))
+
+
+def test_an_operator_of_ones_own_says_what_it_sees():
+    class Neighbour(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, values):
+            ctx.support = lambda signal: torch.nn.functional.pad(signal, (2, 0))
+            return values[..., 2:].round()
+
+        @staticmethod
+        def backward(ctx, signal):
+            return torch.nn.functional.pad(signal * 0, (2, 0))
+
+    class Layer(nn.Module):
+        def forward(self, values):
+            return Neighbour.apply(values)
+
+    field = receptive_field(nn.Sequential(Layer()).eval(), torch.zeros(1, 9), "0")
+    assert (field.size, field.stride, field.start) == ((1,), (1,), (2,))

@@ -6,6 +6,7 @@ import torch
 from scipy.fft import dct
 from skimage.feature import graycomatrix
 
+from auralise.activations import receptive_field
 from auralise.audio.waveform import Waveform
 from auralise.auralisation import auralise_unit, strongest_units
 from auralise.errors import InvalidValueError, UnsupportedActivationError
@@ -139,3 +140,11 @@ def test_the_way_back_through_a_cepstrum_is_its_transpose():
     values = torch.rand(1, 1, 40, 190, requires_grad=True)
     network.cepstrum(values)[0, 5, 7].backward()
     torch.testing.assert_close(values.grad[0, 0, :, 7], rows[5], rtol=0, atol=1e-7)
+
+
+def test_units_behind_matrices_see_the_whole_excerpt():
+    paper, network = built("nakashika2012")
+    values = paper.frontend().module(torch.randn(1, round(paper.seconds * 22050)))[0]
+    for layer in ("cooccurrence", "conv1", "pool2"):
+        field = receptive_field(network, values, layer)
+        assert (field.size, field.stride) == ((64, 130), (0, 0))

@@ -37,7 +37,7 @@ def supporting(
         The hook adds the axes, counted from the last (-1), on which part of a support lies in
         padding.
     """
-    spread = _spread_of(node, cut)
+    spread = _own(node) or _spread_of(node, cut)
 
     def hook(inputs: Grads, outputs: Grads) -> Grads:
         signal = outputs[0]
@@ -82,6 +82,15 @@ _POINTWISE = frozenset(
 )
 
 
+def _own(node: Node) -> Spread | None:
+    """Return what an operator of somebody's own (`torch.autograd.Function`) says of itself.
+
+    Its ``forward`` may keep a function ``ctx.support``, from its output's support to its input's.
+    """
+    support = getattr(node, "support", None)
+    return None if support is None else lambda signal, grad: support(signal)
+
+
 def _spread_of(node: Node, cut: set[int]) -> Spread | None:
     """Return what replaces the derivative of operations that depend on the data; else None."""
     name = operation(node)
@@ -95,6 +104,8 @@ def _spread_of(node: Node, cut: set[int]) -> Spread | None:
         return _pad(node, cut)
     if name.startswith("AdaptiveMaxPool"):
         return _adaptive_max_pool
+    if name == "Bmm":
+        return _product
     if name in {"Max", "Min", "Amax", "Amin", "Median", "Kthvalue", "Topk", "Sort"}:
         return _reduction(node)
     return None
@@ -176,6 +187,19 @@ def _adaptive_max_pool(signal: Tensor, grad: Tensor) -> Tensor:
         pooled = pool(ones, list(signal.shape[2:]))  # type: ignore[arg-type]
         (spread,) = torch.autograd.grad(pooled, ones, signal)
     return spread
+
+
+def _product(signal: Tensor, grad: Tensor) -> Tensor:
+    """Spread over the rows or columns that a product of matrices sums over.
+
+    Both factors may come from the data, and where one of them is 0 the other has no derivative.
+    """
+    support = torch.zeros_like(grad)
+    if grad.shape[-2] == signal.shape[-2]:
+        support = support + signal.amax(-1, keepdim=True)
+    if grad.shape[-1] == signal.shape[-1]:
+        support = support + signal.amax(-2, keepdim=True)
+    return support
 
 
 def _reduction(node: Node) -> Spread:

@@ -28,6 +28,7 @@ class _Within(torch.autograd.Function):
     def forward(ctx, values: Tensor, top: float) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
         """Return values in [0, top]."""
         ctx.save_for_backward((values >= 0) & (values <= top))
+        ctx.support = lambda signal: signal
         return values.clamp(0, top)
 
     @staticmethod
