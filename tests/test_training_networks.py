@@ -1,8 +1,10 @@
 """Every network: a short training, saved and loaded, judges a sound and lets a unit be heard."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
+import torch
 
 from auralise import auralise_unit
 from auralise.activations import list_layers
@@ -11,8 +13,8 @@ from auralise.audio.files import read_audio
 from auralise.audio.resampling import resample
 from auralise.audio.waveform import Waveform
 from auralise.datasets import open_dataset
-from auralise.datasets.base import Dataset
-from auralise.datasets.clips import place
+from auralise.datasets.base import Dataset, Track
+from auralise.datasets.clips import Clip, place
 from auralise.errors import InvalidValueError, UnsupportedActivationError
 from auralise.models import MODELS, load_model, read_manifest
 from auralise.models.prediction import predict
@@ -81,3 +83,35 @@ def test_a_unit_of_it_can_be_heard(trained, signals):
 def test_a_network_of_features_refuses_sounds(name, signals, tmp_path):
     with pytest.raises(InvalidValueError, match="takes features and the collection has sounds"):
         train_network(Job(name, FitOptions()), signals, out=tmp_path, bar=lambda *_: None)
+
+
+def test_tags_are_learned_of_features_that_were_published_without_sound(tmp_path, monkeypatch):
+    """Songs whose first feature is high have one tag; scores are areas, and the card says so."""
+
+    def clips(tracks):
+        for track in tracks:
+            generator = torch.Generator().manual_seed(int(track.path.stem))
+            values = torch.randn(24, 150, generator=generator)
+            values[0] += 3.0 * ("high" in track.tags)
+            yield Clip(values, track)
+
+    monkeypatch.setattr("auralise.training.jobs.feature_clips", clips)
+    tracks = []
+    for i in range(60):
+        path = tmp_path / f"{i}.h5"
+        path.write_text(str(i))
+        tags = ("high",) * (i % 2) + ("any",) * (i % 3 == 0)
+        tracks.append(Track(path, "", f"{i // 2}", tags, f"artist {i // 2}"))
+    songs = Dataset("songs", tuple(tracks), "none.", "song", "msd", ("any", "high"))
+    job = Job("dieleman2011-msd", FitOptions(epochs=8, batch_size=8, seed=1), model={"width": 0.1})
+    result = train_network(job, songs, out=tmp_path, bar=lambda *_: None)
+    assert 0 <= result.scores["pr_auc"] <= 1
+    low, high = result.scores["roc_auc_interval"]
+    assert low <= result.scores["roc_auc"] <= high
+    entry = read_manifest(tmp_path)[result.name]
+    assert (entry["multilabel"], entry["split"]["how"]) == (True, "artist")
+    assert "Mean ROC-AUC over tags" in (tmp_path / f"{result.name}.md").read_text()
+    with pytest.raises(InvalidValueError, match="cache is for sounds"):
+        train_network(
+            replace(job, cache=tmp_path), songs, out=tmp_path / "other", bar=lambda *_: None
+        )

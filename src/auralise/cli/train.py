@@ -103,7 +103,8 @@ def train(
 ) -> None:
     """Train a network on a collection with a split that keeps near-duplicates on one side."""
     given = dict(locals())
-    from auralise.cli.console import note, progress_bar, setup_torch
+    from auralise.cli.console import note as tell
+    from auralise.cli.console import progress_bar, setup_torch
     from auralise.datasets import open_dataset
     from auralise.training.pipeline import train_network
 
@@ -113,7 +114,7 @@ def train(
         train_network(job, open_dataset(data), out=out, bar=lambda *_: None)
         return
     with progress_bar() as bar:
-        result = train_network(job, open_dataset(data), out=out, bar=bar, note=note)
+        result = train_network(job, open_dataset(data), out=out, bar=bar, note=tell)
     if result is not None:
         show(result, json)
 

@@ -23,14 +23,6 @@ def card_text(name: str, entry: Mapping[str, Any]) -> str:
     str
         Markdown.
     """
-    frontend = entry["frontend"]
-    seen = (
-        f"raw audio at {frontend['sample_rate']} Hz"
-        if frontend["kind"] == "raw"
-        else f"spectrogram at {frontend['spec']['sample_rate']} Hz, n_fft "
-        f"{frontend['spec']['n_fft']}, hop {frontend['spec']['hop']}, "
-        f"{frontend['compression']['kind']} compression ({frontend['compression']['amount']:g})"
-    )
     note = entry.get("note", "")
     return f"""# {name}
 {f"{chr(10)}{note}{chr(10)}" if note else ""}
@@ -38,7 +30,7 @@ def card_text(name: str, entry: Mapping[str, Any]) -> str:
 |---|---|
 | architecture | {entry["architecture"]} ({entry["source"]}) |
 | differs from the paper in | {MODELS[entry["architecture"]].differs or "nothing"} |
-| input | {entry["seconds"]:g} s, {seen} |
+| input | {_input(entry)} |
 | answers | {", ".join(entry["labels"])} |
 | trained on | {entry["trained_on"]} |
 | licence of the weights | {entry["licence"] or "not stated"} |
@@ -53,6 +45,20 @@ def card_text(name: str, entry: Mapping[str, Any]) -> str:
 
 {entry["guarantee"]}
 """
+
+
+def _input(entry: Mapping[str, Any]) -> str:
+    """Say what the network takes."""
+    frontend, seconds = entry["frontend"], entry["seconds"]
+    if frontend["kind"] == "given":
+        return f"{seconds:g} places of {frontend['channels']} features, published without sound"
+    if frontend["kind"] == "raw":
+        return f"{seconds:g} s, raw audio at {frontend['sample_rate']} Hz"
+    spec, compression = frontend["spec"], frontend["compression"]
+    return (
+        f"{seconds:g} s, spectrogram at {spec['sample_rate']} Hz, n_fft {spec['n_fft']}, "
+        f"hop {spec['hop']}, {compression['kind']} compression ({compression['amount']:g})"
+    )
 
 
 def _scores(entry: Mapping[str, Any]) -> str:

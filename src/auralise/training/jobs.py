@@ -13,6 +13,7 @@ from auralise.datasets.base import Dataset, Track
 from auralise.datasets.cache import open_cache
 from auralise.datasets.clips import Clip
 from auralise.datasets.duplicates import refuse_duplicates
+from auralise.datasets.msd import feature_clips
 from auralise.datasets.splits import LeakySplitWarning, Split, split
 from auralise.errors import InvalidValueError
 from auralise.models.base import Architecture, Option
@@ -101,7 +102,9 @@ def read_parts(
     tracks = {"train": found.train, "valid": found.valid, "test": found.test}
     skipped: list[tuple[str, str]] = []
     if job.cache is None:
-        clips = _in_memory(tracks, job, paper, bar, skipped)
+        clips = _in_memory(tracks, job, paper, bar, skipped, features=dataset.kind == "msd")
+    elif dataset.kind == "msd":
+        raise InvalidValueError("the cache is for sounds; features are read without --cache")
     else:
         clips = _cached(tracks, job, job.cache, paper.frontend().sample_rate, bar, skipped)
     for part, own in clips.items():
@@ -119,12 +122,15 @@ def _in_memory(
     paper: Architecture,
     bar: Bar,
     skipped: list[tuple[str, str]],
+    *,
+    features: bool,
 ) -> dict[str, list[Clip]]:
+    read = feature_clips if features else None
     rate = paper.frontend().sample_rate
     clips: dict[str, list[Clip]] = {}
     for part, own in tracks.items():
         clips[part] = []
-        for clip in Reader(own, rate, job.strict, skipped):
+        for clip in Reader(own, rate, job.strict, skipped, read):
             check_kind(paper, clip)
             clips[part].append(clip)
             bar(f"reading {part}", len(clips[part]), len(own))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,12 +196,15 @@ class Reader:
         Stop at the first clip that cannot be read.
     skipped : list of (str, str)
         Name of the file and reason, filled while reading.
+    read : callable or None
+        Reads tracks of a collection of features; None reads sounds.
     """
 
     tracks: Sequence[Track]
     sample_rate: int
     strict: bool
     skipped: list[tuple[str, str]]
+    read: Callable[[Sequence[Track]], Iterator[Clip]] | None = None
 
     def __iter__(self) -> Iterator[Clip]:
         """Yield the clips that can be read.
@@ -213,7 +216,7 @@ class Reader:
         """
         for track in self.tracks:
             try:
-                (clip,) = read_clips([track], self.sample_rate)
+                (clip,) = self.read([track]) if self.read else read_clips([track], self.sample_rate)
             except AudioFileError as error:
                 if self.strict:
                     raise
