@@ -19,7 +19,7 @@ from auralise.errors import InvalidValueError, OutputError, TrainingError, Weigh
 from auralise.frontends import RawFrontend, SpectrogramFrontend
 from auralise.models.base import Architecture
 from auralise.spectral.stft import StftSpec
-from auralise.training import FitOptions, fit
+from auralise.training import FitOptions, Machine, fit
 from auralise.training.checkpoints import LAST, read_state, write_state
 
 LABELS = ("high", "low")
@@ -225,6 +225,32 @@ def test_a_table_of_epochs_is_kept(tmp_path):
     lines = (tmp_path / "log.csv").read_text().splitlines()
     assert lines[0] == "epoch,loss,valid_loss,valid_score,learning_rate,seconds"
     assert [float(line.split(",")[1]) for line in lines[1:]] == [e.loss for e in fitted.history]
+
+
+def test_events_for_tensorboard_have_the_numbers_of_the_table(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    fitted = run(tmp_path, replace(OPTIONS, epochs=2), machine=Machine(tensorboard=True))
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    for name in ("loss", "valid_loss", "valid_score", "learning_rate"):
+        written = [(event.step, event.value) for event in events.Scalars(name)]
+        kept = [(epoch.epoch, getattr(epoch, name)) for epoch in fitted.history]
+        assert written == [(step, pytest.approx(value, rel=1e-6)) for step, value in kept]
+    with pytest.raises(InvalidValueError, match="need a folder"):
+        run(machine=Machine(tensorboard=True))
+
+
+@pytest.mark.slow
+def test_workers_prepare_the_same_batches(whole):
+    assert same(run(machine=Machine(workers=2)), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, in its own compiler
+def test_a_compiled_network_learns_the_same_but_for_rounding(tmp_path):
+    options = replace(OPTIONS, epochs=1, mask_time=0.0)
+    compiled = run(tmp_path, replace(options, compile=True)).history[0]
+    assert compiled.loss == pytest.approx(run(None, options).history[0].loss, rel=0.2)
 
 
 def test_a_state_comes_back_as_it_was(tmp_path):

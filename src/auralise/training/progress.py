@@ -158,6 +158,9 @@ class Keeper(Checkpoint):  # type: ignore[misc, unused-ignore]
             )
         )
         self._start = now
+        plain = asdict(self.history[-1])
+        for logger in trainer.loggers:
+            logger.log_metrics({key: plain[key] for key in plain if key != "epoch"}, plain["epoch"])
         self._decide(trainer)
         if self.folder is not None:
             trainer.save_checkpoint(self.folder / LAST)
