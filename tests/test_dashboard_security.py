@@ -71,6 +71,13 @@ def test_a_page_of_ours_is_answered(client):
     assert post(client, body()).json["response"] == {"out": {"children": "A"}}
 
 
+def test_an_input_of_another_name_is_refused(client):
+    part = {"id": "other", "property": "value", "value": "a"}
+    assert post(client, body(inputs=[part])).status_code == 400
+    part = {"id": "in", "property": "other", "value": "a"}
+    assert post(client, body(inputs=[part])).status_code == 400
+
+
 def test_ids_of_several_parts_are_answered(client):
     several = {
         "output": "..out.title...out.lang..",
