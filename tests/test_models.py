@@ -9,6 +9,7 @@ import torch
 
 from auralise.activations import list_layers, receptive_field
 from auralise.activations.layers import Unit
+from auralise.activations.recorder import run_to
 from auralise.errors import InvalidValueError
 from auralise.frontends.given import GivenFrontend
 from auralise.inversion import INVERTERS
@@ -80,6 +81,21 @@ PARAMETERS = {
     ("costa2017", ()): (
         64 * 25 + 64 + 64 * 64 * 25 + 64 + stack(64 * 63 * 3, 64, 10)
     ),
+    ("li2010", ()): (
+        3 * 13 * 10 + 2 * 3 + 15 * 3 * 10 + 2 * 15 + 65 * 15 * 10 + 2 * 65 + stack(65, 10)
+    ),
+    ("nakashika2012", ()): (
+        32 * 4 * 9 + 2 * 32 + 64 * 32 * 9 + 2 * 64 + stack(64 * 4 * 4, 128, 10)
+    ),
+    ("nakashika2012", (("maps", "spectrogram"),)): (  # one map for four
+        32 * 9 + 2 * 32 + 64 * 32 * 9 + 2 * 64 + stack(64 * 4 * 4, 128, 10)
+    ),
+    ("dieleman2011", ()): (
+        100 * 64 * 8 + 100 + 100 * 100 * 8 + 100 + stack(100, 50, 10)
+    ),
+    ("dieleman2011-msd", ()): (
+        100 * 24 * 8 + 100 + 100 * 100 * 8 + 100 + stack(100, 50, 10)
+    ),
     ("choi2016", ()): (
         64 * 9 + 4 * 64 * 64 * 9 + 5 * 2 * 64 + stack(64 * 8 * 5, 256, 128, 10)
     ),
@@ -117,6 +133,17 @@ SHAPES = {
         "conv1": (6, 257, 16), "pool1": (6, 128, 7), "conv2": (6, 128, 7), "pool2": (6, 63, 3),
         "flatten": (1134,), "dense": (6,),
     },
+    "li2010": {"cepstrum": (13, 190), "conv1": (1, 46), "conv2": (2, 10), "conv3": (6, 1)},
+    "nakashika2012": {
+        "cooccurrence": (4, 16, 16), "pool1": (3, 8, 8), "pool2": (6, 4, 4), "flatten": (96,),
+    },
+    "dieleman2011": {  # 1 + 64000 // 512 = 126 frames
+        "features": (64, 126), "conv1": (10, 119), "pool1": (10, 29), "conv2": (10, 22),
+        "pool2": (10, 5), "peak": (10, 1),
+    },
+    "dieleman2011-msd": {
+        "conv1": (10, 113), "pool1": (10, 28), "conv2": (10, 21), "pool2": (10, 5),
+    },
     "choi2016": {"conv1": (6, 257, 173), "pool5": (6, 8, 5), "flatten": (240,)},
 }  # fmt: skip
 
@@ -136,6 +163,10 @@ FIELDS = {
     ("samplecnn", "pool2"): ((15,), 9),  # 3, then 2 more at 3 (9), 2 more at 3
     ("costa2017", "pool1"): ((7, 7), 2),  # 5 + 2
     ("costa2017", "conv2"): ((15, 15), 2),  # + 4 x 2
+    ("li2010", "conv2"): ((40, 46), 16),  # 10 + 9 x 4
+    ("nakashika2012", "conv1"): ((64, 130), 0),  # matrices are of the whole excerpt
+    ("dieleman2011", "conv2"): ((64, 39), 4),  # 8 + 3 + 7 x 4
+    ("dieleman2011-msd", "pool2"): ((51,), 16),  # 39 + 3 x 4
     ("kereliuk2015", "pool1"): ((403, 7), 2),  # 400 + 3, 4 + 3
     ("kereliuk2015", "conv2"): ((417, 21), 2),  # + 7 x 2
 }
@@ -239,7 +270,11 @@ def test_every_architecture_keeps_the_contract(name, tmp_path):
 def test_a_unit_of_each_can_be_inverted(name):
     paper = configured(name)
     values = paper.frontend().module(sound_for(paper))[0]
-    result = INVERTERS["guided"](built(paper), values, Unit("conv1", 0))
+    method = "gradient" if name == "nakashika2012" else "guided"  # its matrices have no rule
+    network = built(paper)
+    answer = run_to(network, values[None], "conv1")[0]
+    strongest = int(answer.flatten(1).amax(1).argmax())
+    result = INVERTERS[method](network, values, Unit("conv1", strongest))
     assert result.relevance.shape == values.shape
     assert result.relevance.isfinite().all()
     assert result.relevance.any()

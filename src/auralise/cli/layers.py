@@ -44,11 +44,12 @@ def layer_table(network: "MusicNetwork", every: bool) -> list[dict[str, Any]]:
     import torch
 
     from auralise.activations import list_layers, receptive_field
-    from auralise.audio import Waveform
+    from auralise.frontends.given import GivenFrontend
 
     frontend = network.card.frontend
     length = round((network.card.seconds or 4.0) * frontend.sample_rate)
-    features = frontend.analyse(Waveform(torch.zeros(1, length), frontend.sample_rate)).values
+    channels = (frontend.channels,) if isinstance(frontend, GivenFrontend) else ()
+    features = frontend.module(torch.zeros(1, *channels, length))[0]
     rows = []
     for info in list_layers(network.module, features):
         if "." in info.name and not every:

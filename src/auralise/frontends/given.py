@@ -8,14 +8,42 @@ from typing import Any
 from torch import Tensor, nn
 
 from auralise.audio.waveform import Waveform
-from auralise.errors import InvalidValueError
+from auralise.errors import InvalidValueError, ShapeError
 from auralise.frontends.base import Features
 from auralise.phase.base import PhaseMethod
 
 NO_SOUND = (
     "this network takes features that were published without their sound (such as timbre and "
-    "chroma of beats), and they have no inverse: predict and train work, auralising does not"
+    "chroma of beats): it cannot listen to sounds, and its maps have no way back to sound; it can "
+    "be trained and evaluated on such features, and INVERTERS give maps over them"
 )
+
+
+class GivenModule(nn.Module):
+    """Hands features on, and refuses what is none: (batch, channels, time) to the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return ``values``.
+
+        Raises
+        ------
+        InvalidValueError
+            If they are samples of sound.
+        ShapeError
+            If they are other features.
+        """
+        if values.ndim == 2:
+            raise InvalidValueError(NO_SOUND)
+        if values.ndim != 3 or values.shape[1] != self.channels:
+            raise ShapeError(
+                f"the network takes (batch, {self.channels}, time) features, got "
+                f"{tuple(values.shape)}"
+            )
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +70,8 @@ class GivenFrontend:
 
     @property
     def module(self) -> nn.Module:
-        """The features themselves."""
-        return nn.Identity()
+        """(batch, channels, time) features to themselves."""
+        return GivenModule(self.channels)
 
     @property
     def axes(self) -> tuple[str, ...]:
