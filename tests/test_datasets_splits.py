@@ -67,6 +67,12 @@ def test_artists_are_kept_whole_even_where_they_have_several_labels():
     assert len(set().union(*artists)) == 9
 
 
+def test_three_artists_of_a_label_are_enough_for_three_parts():
+    found = split(dataset(songs(54, artists=9)), how="artist")
+    for part in parts_of(found):
+        assert {track.label for track in part} == {"a", "b", "c"}
+
+
 def test_each_fold_tests_other_artists_and_all_are_tested_once():
     tested = []
     for fold in range(4):
@@ -250,12 +256,14 @@ def test_the_synthetic_collection_is_the_same_everywhere_and_made_once(tmp_path)
 
 def test_synthetic_signals_are_what_they_are_called(tmp_path):
     dataset = open_dataset(f"synthetic:{tmp_path / 'new'}")
+    peaks = Counter()
     for clip in read_clips(dataset.tracks[::2], 22_050):
         power = torch.fft.rfft(clip.samples).abs().square()
         hertz = torch.linspace(0, 11_025, len(power))
         peak = float(hertz[power.argmax()])
         flat = float(power.log().mean().exp() / power.mean())
         label = clip.track.label
+        peaks[label, round(peak)] += 1
         assert (150 <= peak <= 600) == (label == "sine-low") or label not in (
             "sine-low",
             "sine-high",
@@ -266,6 +274,7 @@ def test_synthetic_signals_are_what_they_are_called(tmp_path):
             halves = clip.samples.tensor_split(2)
             low, high = (float((h[1:] * h[:-1] < 0).sum()) for h in halves)
             assert (low < high) == (label == "chirp-up")
+    assert sum(label == "sine-low" for label, _ in peaks) == 8  # each group is another tone
 
 
 def test_the_synthetic_collection_does_not_move_in_with_others(tmp_path):

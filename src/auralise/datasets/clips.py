@@ -79,12 +79,23 @@ def decode(track: Track, sample_rate: int) -> Tensor:
 
 def trim(samples: Tensor) -> Tensor:
     """Cut silence off both ends and scale the peak to 1; silent sounds come back as they are."""
-    level = samples.abs()
-    peak = level.max()
+    low, high = torch.aminmax(samples)
+    peak = torch.maximum(-low, high)
     if peak == 0:
         return samples
-    loud = torch.nonzero(level > peak * 10 ** (SILENCE_DB / 20))[:, 0]
-    return samples[int(loud[0]) : int(loud[-1]) + 1] / peak
+    floor = peak * 10 ** (SILENCE_DB / 20)
+    first = _first_above(samples, floor)
+    last = len(samples) - _first_above(samples.flip(0), floor)
+    return samples[first:last] / peak
+
+
+def _first_above(samples: Tensor, floor: Tensor, block: int = 4096) -> int:
+    """Return where the level first exceeds ``floor``, looking no farther than that."""
+    for start in range(0, len(samples), block):
+        loud = torch.nonzero(samples[start : start + block].abs() > floor)
+        if len(loud):
+            return start + int(loud[0, 0])
+    return len(samples)
 
 
 def place(samples: Tensor, length: int, share: float) -> Tensor:
