@@ -4,14 +4,14 @@ The lists leave out repetitions, distortions and wrong labels, and no artist is 
 443 clips for training, 197 for validation, 290 for testing. Which artist made a clip is not in
 them. Of a copy that has some of the files only, the lists hold for those.
 
-References
-----------
-.. [1] G. Tzanetakis, P. Cook, "Musical genre classification of audio signals", IEEE Transactions
-   on Speech and Audio Processing 10(5), 2002.
-.. [2] B. L. Sturm, "The GTZAN dataset: its contents, its faults, their effects on evaluation, and
-   its future use", arXiv 1306.1461, 2013.
-.. [3] C. Kereliuk, B. L. Sturm, J. Larsen, "Deep learning and music adversaries", IEEE
-   Transactions on Multimedia 17(11), 2015: the lists.
+Sources:
+
+- G. Tzanetakis, P. Cook, "Musical genre classification of audio signals", IEEE Transactions
+  on Speech and Audio Processing 10(5), 2002.
+- B. L. Sturm, "The GTZAN dataset: its contents, its faults, their effects on evaluation, and
+  its future use", arXiv 1306.1461, 2013.
+- C. Kereliuk, B. L. Sturm, J. Larsen, "Deep learning and music adversaries", IEEE
+  Transactions on Multimedia 17(11), 2015: the lists.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 It has three tables: ``tids`` with a column ``tid``, ``tags`` with a column ``tag``, and ``tid_tag``
 with ``tid`` and ``tag``, which are row numbers of the others, and ``val``, from 0 to 100.
 
-References
-----------
-.. [1] T. Bertin-Mahieux, D. P. W. Ellis, B. Whitman, P. Lamere, "The Million Song Dataset", ISMIR
-   2011; the Last.fm dataset, millionsongdataset.com/lastfm.
+Sources:
+
+- T. Bertin-Mahieux, D. P. W. Ellis, B. Whitman, P. Lamere, "The Million Song Dataset", ISMIR
+  2011; the Last.fm dataset, millionsongdataset.com/lastfm.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 Its mp3 files are in folders named 0 to f. As in most work with it, 0 to b are for training, c for
 validation and d to f for testing; clips with none of the 50 tags are left out.
 
-References
-----------
-.. [1] E. Law, K. West, M. Mandel, M. Bay, J. S. Downie, "Evaluation of algorithms using games: the
-   case of music tagging", ISMIR 2009.
-.. [2] J. Lee, J. Park, K. L. Kim, J. Nam, "Sample-level deep convolutional neural networks for
-   music auto-tagging using raw waveforms", SMC 2017: tags and parts.
+Sources:
+
+- E. Law, K. West, M. Mandel, M. Bay, J. S. Downie, "Evaluation of algorithms using games: the
+  case of music tagging", ISMIR 2009.
+- J. Lee, J. Park, K. L. Kim, J. Nam, "Sample-level deep convolutional neural networks for
+  music auto-tagging using raw waveforms", SMC 2017: tags and parts.
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@ A file has the groups ``/analysis``, ``/metadata`` and ``/musicbrainz``, each wi
 the shape of a segment's spectrum (the first of them loudness), pitches the strength of the twelve
 pitch classes, the strongest 1.
 
-References
-----------
-.. [1] T. Bertin-Mahieux, D. P. W. Ellis, B. Whitman, P. Lamere, "The Million Song Dataset", ISMIR
-   2011; field list at millionsongdataset.com/pages/field-list.
-.. [2] S. Dieleman, P. Brakel, B. Schrauwen, "Audio-based music classification with a pretrained
-   convolutional network", ISMIR 2011: features per beat.
+Sources:
+
+- T. Bertin-Mahieux, D. P. W. Ellis, B. Whitman, P. Lamere, "The Million Song Dataset", ISMIR
+  2011; field list at millionsongdataset.com/pages/field-list.
+- S. Dieleman, P. Brakel, B. Schrauwen, "Audio-based music classification with a pretrained
+  convolutional network", ISMIR 2011: features per beat.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 A folder of shards has ``clips-000000.tar`` and so on, in WebDataset's form (for each clip a file
 ``.f32`` of samples and a file ``.json`` about its track), and ``shards.json``, written last.
 
-References
-----------
-.. [1] A. Aizman, G. Maltby, T. Breuel, "High performance I/O for large scale deep learning", IEEE
-   Big Data 2019.
+Sources:
+
+- A. Aizman, G. Maltby, T. Breuel, "High performance I/O for large scale deep learning", IEEE
+  Big Data 2019.
 """
 
 from __future__ import annotations

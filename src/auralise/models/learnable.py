@@ -15,11 +15,11 @@ move at the learning rate of the rest, so that "learnt" may only mean "as it beg
 the parameters whose names begin with ``frames.bank.`` a larger one, and compare with the
 beginning (`auralise.filters.untrained`).
 
-References
-----------
-.. [1] M. Ravanelli, Y. Bengio, "Speaker recognition from raw waveform with SincNet", SLT, 2018.
-.. [2] N. Zeghidour, O. Teboul, F. de Chaumont Quitry, M. Tagliasacchi, "LEAF: a learnable frontend
-   for audio classification", ICLR, 2021.
+Sources:
+
+- M. Ravanelli, Y. Bengio, "Speaker recognition from raw waveform with SincNet", SLT, 2018.
+- N. Zeghidour, O. Teboul, F. de Chaumont Quitry, M. Tagliasacchi, "LEAF: a learnable frontend
+  for audio classification", ICLR, 2021.
 """
 
 from __future__ import annotations

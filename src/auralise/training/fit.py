@@ -26,7 +26,7 @@ from auralise.training.progress import Epoch, Keeper, Progress
 from auralise.training.statistics import label_weights, spread_of, standardised
 from auralise.training.task import Task
 
-__all__ = ["Epoch", "FitOptions", "Fitted", "Machine", "Progress", "fit", "spread_of"]
+__all__ = ["FitOptions", "Fitted", "Machine", "Progress", "fit", "spread_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
