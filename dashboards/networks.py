@@ -15,6 +15,7 @@ import torch
 from auralise.activations import list_layers, receptive_field
 from auralise.activations.receptive_field import ReceptiveField
 from auralise.audio import Waveform
+from auralise.cli.defaults import DEFAULT_MODEL
 from auralise.errors import AuraliseError, UnknownNameError
 from auralise.models import MusicNetwork, load_model, read_manifest
 
@@ -64,7 +65,8 @@ class NetworkPool:
     """
 
     def __init__(self, folders: Sequence[Path] = (), copies: int = 2) -> None:
-        self._where: dict[str, Path | None] = dict.fromkeys(sorted(read_manifest()))
+        own = sorted(read_manifest(), key=lambda name: (name != DEFAULT_MODEL, name))
+        self._where: dict[str, Path | None] = dict.fromkeys(own)
         for folder in folders:
             self._where.update(dict.fromkeys(sorted(read_manifest(folder)), folder))
         self._copies = copies

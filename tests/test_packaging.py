@@ -19,17 +19,31 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 SOURCES = {"src/auralise": "auralise", **{f: f"auralise.{f}" for f in ("dashboards", "pretrained")}}
-DATA = ("*.json", "*.md", "*.ogg", "*.safetensors", "*.css", "*.js", "*.svg", "py.typed")
+KINDS = "css html ico js json md ogg safetensors svg txt woff2 yaml"
+DATA = (*(f"*.{kind}" for kind in KINDS.split()), "py.typed")
 
 
 def shipped_files():
-    """Pairs of a file that must be installed and the package it belongs to."""
+    """Pairs of a file that must be installed and the package it belongs to.
+
+    Data may stand in a folder that is no package; it belongs to the next package above.
+    """
     for folder, package in SOURCES.items():
         for path in sorted((ROOT / folder).rglob("*")):
-            wanted = path.suffix == ".py" or any(fnmatch(path.name, p) for p in DATA)
-            if path.is_file() and wanted:
-                inner = path.parent.relative_to(ROOT / folder).parts
-                yield path, ".".join((package, *inner))
+            code = path.suffix == ".py"
+            if path.is_file() and (code or any(fnmatch(path.name, p) for p in DATA)):
+                names = [package, *path.parent.relative_to(ROOT / folder).parts]
+                while not code and ".".join(names) not in SETUPTOOLS["packages"]:
+                    names.pop()
+                yield path, ".".join(names)
+
+
+def installed_name(path):
+    """Where a file of the sources stands in the wheel."""
+    for folder, package in SOURCES.items():
+        if path.is_relative_to(ROOT / folder):
+            return f"{package.replace('.', '/')}/{path.relative_to(ROOT / folder).as_posix()}"
+    raise AssertionError(path)
 
 
 def listed_patterns(package):
@@ -46,7 +60,10 @@ def test_every_data_file_is_covered_by_package_data():
         str(path.relative_to(ROOT))
         for path, package in shipped_files()
         if path.suffix != ".py"
-        and not any(fnmatch(path.name, pattern) for pattern in listed_patterns(package))
+        and not any(
+            fnmatch(installed_name(path), f"{package.replace('.', '/')}/{pattern}")
+            for pattern in listed_patterns(package)
+        )
     ]
     assert left_out == []
 
@@ -125,7 +142,7 @@ def wheel(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_and_data_file(wheel):
-    expected = {f"{package.replace('.', '/')}/{path.name}" for path, package in shipped_files()}
+    expected = {installed_name(path) for path, _ in shipped_files()}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert held == expected

@@ -40,7 +40,7 @@ GENRES = (
 KNOWN_BAD = {"jazz.00054": "unreadable in a copy that is widely passed on"}
 """Clips that are left out where they cannot be read, and what is known of them."""
 
-LICENCE = "none: commercial recordings, not to be passed on"
+LICENCE = "commercial recordings without a licence, not to be passed on."
 
 
 @cache
