@@ -1,5 +1,6 @@
 """``auralise demo``: the whole way on the song and the network that come with the package."""
 
+import sys
 from pathlib import Path
 
 import typer
@@ -24,3 +25,4 @@ def demo(
     layer.run(request, DEFAULT_LAYER, UNITS, out, force, json)
     if not json:
         typer.echo("music: Kevin MacLeod, Vibe Ace, CC BY 3.0; open the report in a browser")
+        typer.echo(f"every unit, and songs of your own: {sys.argv[0]} dashboard")
