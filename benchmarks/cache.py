@@ -8,7 +8,7 @@ number is the median of ``--repeat`` turns and the ratio that of the medians. Th
 decoding processes, which have to import everything, is counted apart. Last, what 16-bit integers
 would have lost. Wall times need a machine that does nothing else: the load is printed.
 
-    AURALISE_DATA=../shared/data python benchmarks/cache.py
+    AURALISE_DATA=FOLDER python benchmarks/cache.py
 """
 
 from __future__ import annotations
