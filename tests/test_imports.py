@@ -18,6 +18,7 @@ ORDER = (
     "audio",
     "spectral",
     "phase",
+    "perturbations",
     "frontends",
     "models",
     "datasets",
@@ -58,7 +59,11 @@ AT_HOME = {
     "dash_mantine_components": ("auralise.dashboards",),
     "duckdb": ("auralise.atlas.store",),
     "lightning": ("auralise.training",),
-    "librosa": ("auralise.spectral.mel",),
+    "librosa": (
+        "auralise.perturbations.moves",
+        "auralise.perturbations.mutes",
+        "auralise.spectral.mel",
+    ),
     "matplotlib": (
         "auralise.output.charts_png",
         "auralise.output.evaluation_png",
