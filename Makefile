@@ -6,13 +6,15 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 DEMO ?= auralise-demo
 TESTS ?=
+WORKERS ?= logical
 
 .PHONY: help demo test lint docs bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    hear three units of a network in a song (writes $(DEMO)/)"
-	@echo "make test    run every test; TESTS='-m \"not slow\"' leaves the long ones out"
+	@echo "make test    run every test; TESTS='-m \"not slow\"' leaves the long ones out,"
+	@echo "             WORKERS=0 runs them one after another in one process"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build docs/_build/html/index.html; warnings are errors"
 	@echo "make bench   measure on real audio in the folder AURALISE_DATA, against librosa too"
@@ -34,7 +36,7 @@ demo: $(STAMP)
 	@$(BIN)/auralise demo --out $(DEMO) --force
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -rs $(TESTS)
+	@$(BIN)/python -m pytest -rs -n $(WORKERS) --maxprocesses 4 --dist loadfile $(TESTS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
