@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
@@ -11,27 +9,8 @@ from dash.development.base_component import Component
 from auralise import __version__
 
 from . import ids
-from .pages import about, layers, listen
+from .pages import PAGES
 from .service import Service
-
-
-class Page(Protocol):
-    """What a page module offers."""
-
-    PATH: str
-    TITLE: str
-
-    def layout(self, service: Service) -> Component:
-        """Return the page with nothing chosen yet."""
-        ...
-
-    def register(self, app: Dash, service: Service) -> None:
-        """Wire the page."""
-        ...
-
-
-PAGES: tuple[Any, ...] = (listen, layers, about)
-"""In the order of the navigation; the first is also at ``/``."""
 
 _THEME = {
     "primaryColor": "petrol",
@@ -66,7 +45,7 @@ def create_app(service: Service) -> Dash:
     def show(pathname: str | None) -> Component:
         path = "/" + (pathname or "").strip("/")
         if path == "/":
-            return PAGES[0].layout(service)  # type: ignore[no-any-return]
+            return PAGES[0].layout(service)
         pages = {page.PATH: page for page in PAGES}
         return pages[path].layout(service) if path in pages else missing(path)
 
@@ -83,7 +62,7 @@ def create_app(service: Service) -> Dash:
 
 def shell() -> Component:
     """Return the frame that every page shares."""
-    links = [html.A(page.TITLE, href=page.PATH, **{"data-page": page.PATH}) for page in PAGES]
+    links = [html.A(page.TITLE, href=page.PATH, **{"data-page": page.PATH}) for page in PAGES]  # type: ignore[arg-type]
     frame: Component = dmc.MantineProvider(
         [
             dcc.Location(id=ids.URL, refresh=False),

@@ -6,7 +6,7 @@ Addresses come from anywhere, so everything in them is checked here before it is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from urllib.parse import parse_qs, urlencode
 
@@ -115,7 +115,7 @@ def parse_view(query: str | Mapping[str, str]) -> View:
     >>> parse_view("?layer=conv3&unit=17&utm=x").unit
     17
     """
-    texts = _texts(query)
+    texts = texts_of(query, [field.name for field in fields(View)])
     view = View(
         model=texts.get("model", ""), song=texts.get("song") or DEMO, layer=texts.get("layer", "")
     )
@@ -145,8 +145,26 @@ def _with_choices(view: View, texts: Mapping[str, str]) -> View:
     return replace(view, sonification=sonification)
 
 
-def _texts(query: str | Mapping[str, str]) -> dict[str, str]:
-    """Return the parts of a query that a view has, each once."""
+def texts_of(query: str | Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return parts of a query, each once, of harmless length and characters.
+
+    Parameters
+    ----------
+    query : str or mapping
+        With or without the question mark.
+    names : iterable of str
+        Which parts; others are left out, as are those that the query does not have.
+
+    Raises
+    ------
+    InvalidValueError
+        If the query is too long, or one of the parts.
+
+    Examples
+    --------
+    >>> texts_of("?axis=mel&utm=x", ["axis", "filter"])
+    {'axis': 'mel'}
+    """
     if isinstance(query, str):
         if len(query) > 4000:
             raise InvalidValueError(f"an address has at most 4000 characters, got {len(query)}")
@@ -155,7 +173,7 @@ def _texts(query: str | Mapping[str, str]) -> dict[str, str]:
         except ValueError as error:
             raise InvalidValueError("an address has at most 40 parts") from error
         query = {name: values[-1] for name, values in parts.items()}
-    known = {field.name for field in fields(View)}
+    known = set(names)
     texts = {name: str(value) for name, value in query.items() if name in known}
     for name, text in texts.items():
         if len(text) > _LONGEST_TEXT or not text.isprintable():

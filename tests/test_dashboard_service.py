@@ -286,10 +286,10 @@ def test_a_rendering_is_what_the_library_gives(service, model):
 
 def test_the_same_view_is_made_once_and_again_when_its_sounds_are_gone(service, monkeypatch):
     view = View(layer="conv1", unit=7)
-    made, make = [], service._make
-    monkeypatch.setattr(service, "_make", lambda view: made.append(1) or make(view))
+    made, make = [], service.studio._make
+    monkeypatch.setattr(service.studio, "_make", lambda view: made.append(1) or make(view))
     first = service.render(view)
-    service._rendered.drop(DEMO)
+    service.studio._rendered.drop(DEMO)
     again = service.render(view)
     assert made == [1]
     assert again.sounds == first.sounds

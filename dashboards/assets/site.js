@@ -26,16 +26,17 @@
     const link = event.target.closest("a[data-page], a[data-unit], a[data-go]");
     if (!link) return;
     event.preventDefault();
-    if (link.dataset.page) return leave(link.dataset.page);
+    if (link.dataset.page) return leave(link.dataset.page, JSON.parse(link.dataset.go || "{}"));
     if (link.dataset.unit !== undefined) return unit(link);
     go(JSON.parse(link.dataset.go));
   });
 
-  function leave(page) {
-    const kept = ["model", "song", "start"];
+  function leave(page, wanted) {
+    const kept = ["model", "song", "start", "layer", "unit"];
     const changes = {};
     for (const name of query().keys()) if (!kept.includes(name)) changes[name] = null;
-    go(changes, page);
+    if ("layer" in wanted) changes.unit = null;
+    go({ ...changes, ...wanted }, page);
   }
 
   function unit(link) {

@@ -1,1 +1,36 @@
-"""One module per page: PATH, TITLE, layout() and register()."""
+"""The pages: one module each, and one line in `PAGES`."""
+
+from typing import Protocol
+
+from dash import Dash
+from dash.development.base_component import Component
+
+from ..service import Service
+from . import about, layers, listen
+
+
+class Page(Protocol):
+    """What a page module offers.
+
+    Attributes
+    ----------
+    PATH : str
+        Its address, e.g. ``"/listen"``.
+    TITLE : str
+        In the navigation.
+    """
+
+    PATH: str
+    TITLE: str
+
+    def layout(self, service: Service) -> Component:
+        """Return the page with nothing chosen yet; cheap, it is called for every visit."""
+        ...
+
+    def register(self, app: Dash, service: Service) -> None:
+        """Wire the page: callbacks ask ``service``, and read choices from the address."""
+        ...
+
+
+PAGES: tuple[Page, ...] = (listen, layers, about)
+"""In the order of the navigation; the first is also at ``/``."""

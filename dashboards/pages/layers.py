@@ -227,11 +227,16 @@ def layers_table(
         bar = _reach_bar(reach.get(layer.name), shortest, longest)
         silent, share = _activity(activities.get(layer.name))
         cells = (layer.kind, str(layer.channels), _map(layer), sees, bar, band, silent, share)
-        link = html.A("listen", href=f"/listen?layer={layer.name}")
+        go = json.dumps({"layer": layer.name})
+        link = html.A(
+            "listen",
+            href=f"/listen?layer={layer.name}",
+            **{"data-page": "/listen", "data-go": go},  # type: ignore[arg-type]
+        )
         name = html.A(
             html.Code(layer.name),
             href=f"?layer={layer.name}",
-            **{"data-go": json.dumps({"layer": layer.name})},  # type: ignore[arg-type]
+            **{"data-go": go},  # type: ignore[arg-type]
         )
         current: Any = {"aria-current": "true"} if layer.name == chosen else {}
         rows.append(
