@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import BinaryIO
 
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from auralise.audio.container import Container
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 20
+_COPIED = 1 << 26  # bytes; of a larger file, no copy is made to change its beginning
+_UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "AIFF")  # samples lie there as they are
 _STDERR = 2
 _STDERR_LOCK = Lock()
 _REMARK = re.compile(rb"\s*$|\[[^\]]*libmpg123[^\]]*\]|Note: |Warning: ")
@@ -80,16 +82,44 @@ def open_decoder(stream: BinaryIO, container: Container) -> Iterator[soundfile.S
     soundfile.LibsndfileError
         If libsndfile does not take it.
     """
-    source: BinaryIO | Spliced | int
-    if container.head or container.skip:
-        source = Spliced(stream, container.head, container.skip)
-    else:
-        # By descriptor, so that the file checked is the file read, whatever its name; its own
-        # position counts, not that of the buffer before it.
-        source = stream.fileno()
-        os.lseek(source, 0, os.SEEK_SET)
-    with soundfile.SoundFile(source, closefd=False) as sound:
-        yield sound
+    with ExitStack() as stack:
+        source: BinaryIO | Spliced | int
+        if not (container.head or container.skip):
+            # By descriptor, so that the file checked is the file read, whatever its name; its own
+            # position counts, not that of the buffer before it.
+            source = stream.fileno()
+            os.lseek(source, 0, os.SEEK_SET)
+        elif stream.seek(0, os.SEEK_END) <= _COPIED:
+            source = stack.enter_context(_changed_copy(stream, container))
+        else:
+            source = Spliced(stream, container.head, container.skip)
+        yield stack.enter_context(soundfile.SoundFile(source, closefd=False))
+
+
+@contextmanager
+def _memory() -> Iterator[int]:
+    """Open an empty file that nobody else sees, in memory where the system has such; its number."""
+    if sys.platform != "linux":
+        with tempfile.TemporaryFile(buffering=0) as file:
+            yield file.fileno()
+        return
+    number = os.memfd_create("auralise")
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def _changed_copy(stream: BinaryIO, container: Container) -> Iterator[int]:
+    """Copy a file with another beginning; its descriptor costs no call into Python for a read."""
+    with _memory() as copy:
+        stream.seek(container.skip)
+        rest = memoryview(container.head + stream.read())
+        while rest:
+            rest = rest[os.write(copy, rest) :]
+        os.lseek(copy, 0, os.SEEK_SET)
+        yield copy
 
 
 def decode(
@@ -126,22 +156,42 @@ def _read(
     sound: soundfile.SoundFile, wanted: int, *, keep: bool
 ) -> tuple[NDArray[np.float32], str]:
     """Read in blocks: a length that a header made up costs no memory."""
-    kept, complaint, missing = [np.zeros((0, sound.channels), np.float32)], "", wanted
+    kept, complaint, missing = [], "", wanted
+    read = _read_codes if _holds_codes(sound) else _read_block
     while missing > 0 and not complaint:
-        # Where the decoder fails, NaN marks what it has not filled.
-        block = np.full((min(_BLOCK, missing), sound.channels), np.nan, np.float32)
-        try:
-            count = len(sound.read(out=block))
-        except soundfile.LibsndfileError as error:
-            complaint = error.error_string
-            unfilled = np.isnan(block).any(1)
-            count = int(unfilled.argmax()) if unfilled.any() else len(block)
+        asked = min(_BLOCK, missing)
+        block, complaint = read(sound, asked)
         if keep:
-            kept.append(block[:count])
-        missing -= count
-        if count < len(block):
+            kept.append(block)
+        missing -= len(block)
+        if len(block) < asked:
             break
-    return np.concatenate(kept), complaint
+    if len(kept) == 1:
+        return kept[0], complaint
+    return np.concatenate(kept or [np.zeros((0, sound.channels), np.float32)]), complaint
+
+
+def _holds_codes(sound: soundfile.SoundFile) -> bool:
+    """Whether the samples are 16-bit codes that no decoder stands before."""
+    return sound.format in _UNPACKED and sound.subtype == "PCM_16"
+
+
+def _read_codes(sound: soundfile.SoundFile, wanted: int) -> tuple[NDArray[np.float32], str]:
+    """Read 16-bit codes and scale them, which is exact, and faster here than in libsndfile."""
+    codes = sound.read(wanted, "int16", always_2d=True)
+    return np.multiply(codes, np.float32(1 / 32768), dtype=np.float32), ""
+
+
+def _read_block(sound: soundfile.SoundFile, wanted: int) -> tuple[NDArray[np.float32], str]:
+    """Read as many samples as there are, and what the decoder says where it fails."""
+    # Where it fails, NaN marks what it has not filled.
+    block = np.full((wanted, sound.channels), np.nan, np.float32)
+    try:
+        return block[: len(sound.read(out=block))], ""
+    except soundfile.LibsndfileError as error:
+        unfilled = np.isnan(block).any(1)
+        count = int(unfilled.argmax()) if unfilled.any() else wanted
+        return block[:count], error.error_string
 
 
 @contextmanager
@@ -161,15 +211,16 @@ def captured_remarks() -> Iterator[list[str]]:
         return
     with _STDERR_LOCK:
         saved = os.dup(_STDERR)
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), _STDERR)
+        with _memory() as sink:
+            os.dup2(sink, _STDERR)
             try:
                 yield remarks
             finally:
                 os.dup2(saved, _STDERR)
                 os.close(saved)
-                sink.seek(0)
-                remarks.extend(_sort_lines(sink.read()))
+                if length := os.lseek(sink, 0, os.SEEK_CUR):
+                    os.lseek(sink, 0, os.SEEK_SET)
+                    remarks.extend(_sort_lines(os.read(sink, length)))
 
 
 def _sort_lines(text: bytes) -> list[str]:

@@ -239,8 +239,9 @@ def _read_stretch(
 def _with_notes(stretch: _Stretch, remarks: list[str]) -> AudioFile:
     """Look at the samples, refuse those that are no numbers, and say what is odd about the rest."""
     samples = torch.from_numpy(np.ascontiguousarray(stretch.samples.T))
-    bad = ~samples.isfinite()
-    if bad.any():
+    peak = float(max(-stretch.samples.min(), stretch.samples.max()))  # NaN if any sample is
+    if not math.isfinite(peak):
+        bad = ~samples.isfinite()
         first = int(bad.any(0).int().argmax())
         raise AudioFileError(
             f"{_name(stretch.path)} holds {int(bad.sum())} samples that are NaN or infinite, "
@@ -249,11 +250,11 @@ def _with_notes(stretch: _Stretch, remarks: list[str]) -> AudioFile:
     notes = [*stretch.notes, *remarks]
     if samples.shape[1] == 1:
         notes.append("one sample only: too short to hear anything")
-    peak = samples.abs().max().item()
     if peak < _SILENCE:
         notes.append("digital silence: no sample is above -240 dBFS")
-    share = clipped_share(samples, _LARGEST.get(stretch.subtype, 1.0))
-    if share > 0:
+    full_scale = _LARGEST.get(stretch.subtype, 1.0)
+    reaches = peak >= _FULL_SCALE * full_scale
+    if reaches and (share := clipped_share(samples, full_scale)) > 0:
         notes.append(f"{share:.2%} of the samples are at full scale in a row: clipping is likely")
     if peak > 1.001:
         notes.append(f"samples go over full scale (peak {20 * math.log10(peak):+.2f} dBFS)")
@@ -281,11 +282,12 @@ def clipped_share(samples: torch.Tensor, full_scale: float = 1.0) -> float:
     >>> clipped_share(torch.tensor([[0.0, 1.0, 1.0, 1.0, 0.0, -1.0, 0.5, 0.5]]))
     0.375
     """
-    if samples.shape[-1] < 3:
-        return 0.0
-    member = torch.zeros_like(samples, dtype=torch.bool)
-    for high in (samples >= _FULL_SCALE * full_scale, samples <= -_FULL_SCALE * full_scale):
-        runs = high[:, 2:] & high[:, 1:-1] & high[:, :-2]
-        for offset in range(3):
-            member[:, offset : offset + runs.shape[1]] |= runs
-    return float(member.sum()) / member.numel()
+    clipped = 0
+    for channel in samples.numpy():
+        level = channel.dtype.type(_FULL_SCALE * full_scale)
+        for full in (channel >= level, channel <= -level):
+            places = np.flatnonzero(full)
+            ends = np.flatnonzero(np.diff(places, append=-1) != 1)
+            runs = np.diff(ends, prepend=-1)
+            clipped += int(runs[runs >= 3].sum())
+    return clipped / samples.numel() if clipped else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 from auralise.audio.container import Container, read_at
@@ -55,7 +56,11 @@ def id3_length(head: bytes) -> int:
 
 def parse_frame(data: bytes, position: int) -> Frame | None:
     """Read the four bytes of a frame's header; None if they are not one."""
-    head = data[position : position + 4]
+    return _parse(data[position : position + 4])
+
+
+@lru_cache(maxsize=1024)  # a file's frames differ in a few bits at most
+def _parse(head: bytes) -> Frame | None:
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)

@@ -88,7 +88,8 @@ def _resample(samples: Tensor, old_rate: int, new_rate: int) -> Tensor:
         return samples.new_zeros(channels, length)
     # soxr rounds the length down or to nearest; with silence behind it has the last sample, too.
     silence = 2 * (old_rate // new_rate) + 2
-    padded = torch.nn.functional.pad(samples.detach(), (0, silence))
-    array = np.ascontiguousarray(padded.cpu().numpy().T)
-    resampled = soxr.resample(array, old_rate, new_rate, quality="HQ")[:length]
+    source = samples.detach().cpu().numpy()
+    padded = np.zeros((n_samples + silence, channels), source.dtype)
+    padded[:n_samples] = source.T
+    resampled = soxr.resample(padded, old_rate, new_rate, quality="HQ")[:length]
     return torch.from_numpy(np.ascontiguousarray(resampled.T)).to(samples.device)

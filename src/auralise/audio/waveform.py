@@ -45,4 +45,6 @@ class Waveform:
 
     def mono(self) -> Waveform:
         """Return the mean of the channels as a one-channel waveform."""
+        if len(self.samples) == 1:
+            return self
         return Waveform(self.samples.mean(0, keepdim=True), self.sample_rate)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from auralise.audio.files import read_audio
@@ -79,22 +81,22 @@ def decode(track: Track, sample_rate: int) -> Tensor:
 
 def trim(samples: Tensor) -> Tensor:
     """Cut silence off both ends and scale the peak to 1; silent sounds come back as they are."""
-    low, high = torch.aminmax(samples)
-    peak = torch.maximum(-low, high)
+    array = samples.numpy()  # short sounds take longer to hand to torch than to look at
+    peak = max(-array.min(), array.max())
     if peak == 0:
         return samples
     floor = peak * 10 ** (SILENCE_DB / 20)
-    first = _first_above(samples, floor)
-    last = len(samples) - _first_above(samples.flip(0), floor)
-    return samples[first:last] / peak
+    first = _first_above(array, floor)
+    last = len(array) - _first_above(array[::-1], floor)
+    return torch.from_numpy(array[first:last] / peak)
 
 
-def _first_above(samples: Tensor, floor: Tensor, block: int = 4096) -> int:
+def _first_above(samples: NDArray[np.float32], floor: np.float32, block: int = 4096) -> int:
     """Return where the level first exceeds ``floor``, looking no farther than that."""
     for start in range(0, len(samples), block):
-        loud = torch.nonzero(samples[start : start + block].abs() > floor)
-        if len(loud):
-            return start + int(loud[0, 0])
+        loud = np.abs(samples[start : start + block]) > floor
+        if loud.any():
+            return start + int(loud.argmax())
     return len(samples)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from auralise.datasets.base import Track
 from auralise.datasets.clips import decode
-from auralise.datasets.duplicates import content_hash
 from auralise.datasets.index import Entry
-from auralise.datasets.store import crc_of
+from auralise.datasets.slots import Samples, Sent, Slots, taken
+from auralise.datasets.store import crc_of, crc_of_file
 from auralise.errors import AuraliseError
 
-AHEAD = 4  # files a process may be ahead of the one that writes
+AHEAD = 3  # lots a process may be ahead of the one that writes
+LOT_FILES = 8
+LOT_BYTES = 1 << 20  # of the files as they are
+
+Lot = tuple[list[Entry], Sent | list[Samples]]
 
 
 def key_of(track: Track) -> str:
@@ -44,11 +48,11 @@ def read(track: Track, sample_rate: int) -> Found:
     empty = np.zeros(0, np.float32)
     try:
         status = track.path.stat()
-        sha256 = content_hash(track.path)
+        content = crc_of_file(track.path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return Found(Entry(key_of(track), 0, 0, "", 0, 0, 0, reason), empty)
-    entry = Entry(key_of(track), status.st_size, status.st_mtime_ns, sha256, 0, 0, crc_of(empty))
+    entry = Entry(key_of(track), status.st_size, status.st_mtime_ns, content, 0, 0, crc_of(empty))
     try:
         samples = decode(track, sample_rate).contiguous().numpy().astype(np.float32, copy=False)
     except AuraliseError as error:
@@ -59,7 +63,10 @@ def read(track: Track, sample_rate: int) -> Found:
 def decoded(
     tracks: Sequence[Track], sample_rate: int, workers: int
 ) -> Generator[Found, None, None]:
-    """Decode in the order of ``tracks``, each process at most a few files ahead."""
+    """Decode in the order of ``tracks``, each process at most a few lots ahead.
+
+    What is yielded holds until the next is asked for.
+    """
     if workers == 1 or len(tracks) <= 1:
         for track in tracks:
             yield read(track, sample_rate)
@@ -68,14 +75,47 @@ def decoded(
     context = get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([__name__])
-    rest = iter(tracks)
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
-        running: deque[Future[Found]] = deque(
-            pool.submit(read, track, sample_rate) for track in islice(rest, AHEAD * workers)
+    rest = lots(tracks)
+    ahead = AHEAD * workers
+    with ProcessPoolExecutor(workers, context, _start, (ahead + 1,)) as pool:
+        running: deque[Future[Lot]] = deque(
+            pool.submit(_read_lot, lot, sample_rate) for lot in islice(rest, ahead)
         )
         try:
             while running:
-                yield running.popleft().result()
-                running.extend(pool.submit(read, t, sample_rate) for t in islice(rest, 1))
+                entries, sent = running.popleft().result()
+                for entry, samples in zip(entries, taken(sent), strict=True):
+                    yield Found(entry, samples)
+                running.extend(pool.submit(_read_lot, lot, sample_rate) for lot in islice(rest, 1))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def lots(tracks: Sequence[Track]) -> Iterator[list[Track]]:
+    """Divide tracks into lots that are worth the way to another process, yet soon done."""
+    lot: list[Track] = []
+    size = 0
+    for track in tracks:
+        lot.append(track)
+        try:
+            size += track.path.stat().st_size
+        except OSError:
+            pass  # said by the one that reads it
+        if size >= LOT_BYTES or len(lot) >= LOT_FILES:
+            yield lot
+            lot, size = [], 0
+    if lot:
+        yield lot
+
+
+_SLOTS: list[Slots] = []  # of this process, where it decodes for another
+
+
+def _start(slots: int) -> None:
+    torch.set_num_threads(1)
+    _SLOTS[:] = [Slots(slots)]
+
+
+def _read_lot(tracks: Sequence[Track], sample_rate: int) -> Lot:
+    founds = [read(track, sample_rate) for track in tracks]
+    return [found.entry for found in founds], _SLOTS[0].send([found.samples for found in founds])

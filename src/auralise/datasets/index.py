@@ -19,8 +19,8 @@ class Entry:
         Absolute.
     size, mtime_ns : int
         Of the file when it was decoded, in bytes and nanoseconds.
-    sha256 : str
-        Of its bytes.
+    content : str
+        CRC-32 of its bytes, in hexadecimal; empty if it could not be opened.
     start, length : int
         Where its samples are, in samples; of the whole cache.
     crc : int
@@ -32,7 +32,7 @@ class Entry:
     path: str
     size: int
     mtime_ns: int
-    sha256: str
+    content: str
     start: int
     length: int
     crc: int
@@ -75,7 +75,10 @@ def _parse(line: bytes) -> Entry | None:
     check, space, text = line.rstrip(b"\n").partition(b" ")
     if not space or not line.endswith(b"\n") or check != b"%08x" % zlib.crc32(text):
         return None
-    return Entry(**json.loads(text))
+    try:
+        return Entry(**json.loads(text))
+    except TypeError:  # of another version
+        return None
 
 
 def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -13,11 +14,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from auralise.datasets.duplicates import content_hash
 from auralise.datasets.index import Entry, read_index, to_line, write_all
 
 BYTES = 4  # float32
+BLOCK = 1 << 18
 LOT_SECONDS = 2.0
+PUSHED = 1 << 24  # bytes that are brought to the disk together
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,21 @@ def crc_of(samples: NDArray[np.float32]) -> int:
     return zlib.crc32(_bytes(samples))
 
 
+def crc_of_file(path: Path) -> str:
+    """Return the CRC-32 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    crc = 0
+    with path.open("rb", buffering=0) as stream:
+        while data := stream.read(BLOCK):
+            crc = zlib.crc32(data, crc)
+    return f"{crc:08x}"
+
+
 def _bytes(samples: NDArray[np.float32]) -> memoryview:
     return memoryview(samples.view(np.uint8))  # type: ignore[arg-type]
 
@@ -82,7 +99,7 @@ def touched(entry: Entry) -> Entry | None:
     path = Path(entry.path)
     try:
         status = path.stat()
-        same = status.st_size == entry.size and content_hash(path) == entry.sha256
+        same = status.st_size == entry.size and crc_of_file(path) == entry.content
     except OSError:
         return None
     return replace(entry, mtime_ns=status.st_mtime_ns) if same else None
@@ -91,7 +108,8 @@ def touched(entry: Entry) -> Entry | None:
 class Writer:
     """Appends clips, never over what was there: another process may be reading it.
 
-    Lines are held back until their samples are on the disk itself, some seconds at most.
+    Lines are held back until their samples are on the disk itself, some seconds at most. Samples are
+    brought there by a thread meanwhile, so that little is left to wait for.
     """
 
     def __init__(self, files: Files) -> None:
@@ -108,6 +126,9 @@ class Writer:
         self._index_end = end
         self._lines: list[bytes] = []
         self._since = time.monotonic()
+        self._thread = ThreadPoolExecutor(1)
+        self._bringing: Future[None] | None = None
+        self._brought = self._end
 
     def __enter__(self) -> Writer:
         return self
@@ -116,6 +137,7 @@ class Writer:
         try:
             self.commit()
         finally:
+            self._thread.shutdown()
             self._samples.truncate(self._kept * BYTES)  # needs no room, even on a full disk
             self._index.truncate(self._index_end)
             self._samples.close()
@@ -127,7 +149,11 @@ class Writer:
         self._samples.seek(self._end * BYTES)
         write_all(self._samples, _bytes(samples))
         self._end += entry.length
-        if entry.sha256:  # else it could not be opened, and may be there the next time
+        done = self._bringing is None or self._bringing.done()
+        if done and (self._end - self._brought) * BYTES > PUSHED:
+            self._bringing = self._thread.submit(os.fsync, self._samples.fileno())
+            self._brought = self._end
+        if entry.content:  # else it could not be opened, and may be there the next time
             self.append_line(entry)
         return entry
 
@@ -140,6 +166,8 @@ class Writer:
     def commit(self) -> None:
         """Bring the samples to the disk itself, then their lines."""
         if self._lines:
+            if self._bringing is not None:
+                self._bringing.result()
             os.fsync(self._samples.fileno())
             data = b"".join(self._lines)
             write_all(self._index, data)
