@@ -165,7 +165,16 @@ class Pair:
         return f"{self.first.name} less {self.second.name}{few}"
 
 
-LENGTHS = ((1024, 512), (1024, 256), (512, 256))
+# The paper's five and one more. The longest stride leaves too few frames of 3 s for the layers, and
+# a transform of 256 samples has no bins for 128 mel filters.
+LENGTHS: tuple[tuple[int, int, Options], ...] = (
+    (1024, 1024, (("seconds", 4.0),)),
+    (1024, 512, ()),
+    (1024, 256, ()),
+    (512, 512, ()),
+    (512, 256, ()),
+    (256, 256, (("filters", 64),)),
+)
 SAME_BACK_END = (("maps", 32), ("norm", True), ("peak", True), ("width", 1.0))
 TITLES = {
     "raw-mel": "Mel spectrogram against raw audio at equal back end",
@@ -177,17 +186,23 @@ TITLES = {
 }
 
 
-def _raw_and_mel(length: int, stride: int) -> Pair:
-    options = (("length", length), ("stride", stride), *SAME_BACK_END)
+def place_name(length: int, stride: int, more: Options) -> str:
+    """Return what a place of the grid is called."""
+    return ", ".join([f"{length}/{stride}", *(f"{key} {value}" for key, value in more)])
+
+
+def _raw_and_mel(length: int, stride: int, more: Options) -> Pair:
+    options = (("length", length), ("stride", stride), *SAME_BACK_END, *more)
+    name = place_name(length, stride, more)
     return Pair(
         "raw-mel",
-        Side(f"mel {length}/{stride}", "dieleman2014-mel", options),
-        Side(f"raw {length}/{stride}", "dieleman2014-raw", options),
+        Side(f"mel {name}", "dieleman2014-mel", options),
+        Side(f"raw {name}", "dieleman2014-raw", options),
     )
 
 
 PAIRS = (
-    *(_raw_and_mel(length, stride) for length, stride in LENGTHS),
+    *(_raw_and_mel(*place) for place in LENGTHS),
     Pair(
         "pooling",
         Side("max and average", "zhang2016-nnet1"),

@@ -7,6 +7,8 @@ import torch
 
 from auralise.audio.waveform import Waveform
 from auralise.errors import InvalidValueError, ShapeError
+from auralise.phase import PHASE_METHODS
+from auralise.spectral.spectrogram import Spectrogram
 from auralise.spectral.stft import StftSpec, istft, istft_samples, stft, stft_samples
 
 SPEC = StftSpec(sample_rate=16000, n_fft=512, hop=128)
@@ -99,8 +101,8 @@ def test_the_window_is_periodic_and_follows_the_dtype():
         ({"sample_rate": 0}, "sample_rate must be positive, got 0 Hz"),
         ({"n_fft": 511}, "n_fft must be even and at least 4, got 511"),
         ({"n_fft": 2}, "n_fft must be even and at least 4, got 2"),
-        ({"hop": 0}, r"hop must be in \[1, n_fft // 2\] = \[1, 512\], got 0"),
-        ({"hop": 513}, "got 513; a wider hop leaves samples"),
+        ({"hop": 0}, r"hop must be in \[1, n_fft\] = \[1, 1024\], got 0"),
+        ({"hop": 1025}, "got 1025; a wider hop leaves samples"),
     ],
 )
 def test_an_impossible_transform_is_refused(options, message):
@@ -145,3 +147,20 @@ def test_lengths_that_are_multiples_of_the_hop_are_restored_whole():
         assert spec.sound_end(hop * 20) == hop * 20
     assert StftSpec(8000, 512, 256).sound_end(256 * 20 + 255) < 256 * 20 + 255
     assert StftSpec(8000, 512, 128).sound_end(128 * 20 + 127) == 128 * 20 + 127
+
+
+@pytest.mark.parametrize("hop", [257, 512])
+def test_frames_side_by_side_are_analysed_and_have_no_inverse(hop):
+    """Each frame is the transform of its own samples; what lies between windows is lost."""
+    spec = StftSpec(8000, 512, hop)
+    sound = noise(5120)
+    spectrum = stft_samples(sound[None], spec)
+    assert spectrum.shape == (1, 257, spec.frames(5120)) == (1, 257, 1 + 5120 // hop)
+    frame = sound[3 * hop - 256 : 3 * hop + 256] * spec.window(sound)
+    torch.testing.assert_close(spectrum[0, :, 3], torch.fft.rfft(frame))
+    with pytest.raises(InvalidValueError, match="not made sound again, which needs a hop of at"):
+        istft_samples(spectrum, spec, 5120)
+    target = Spectrogram(spectrum.abs(), spec, 5120)
+    for name in PHASE_METHODS:
+        with pytest.raises(InvalidValueError, match="take a network with a smaller stride"):
+            PHASE_METHODS[name](target, None)

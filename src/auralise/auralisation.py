@@ -114,6 +114,7 @@ def _restorable(frontend: Frontend, waveform: Waveform) -> Waveform:
     if not isinstance(frontend, SpectrogramFrontend):
         return waveform
     spec, length = frontend.spec, waveform.n_samples
+    spec.require_inverse()
     if spec.sound_end(length) == length:
         return waveform
     return pad_to(waveform, -(-length // spec.hop) * spec.hop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
@@ -97,10 +98,8 @@ def lots(tracks: Sequence[Track]) -> Iterator[list[Track]]:
     size = 0
     for track in tracks:
         lot.append(track)
-        try:
+        with suppress(OSError):  # said by the one that reads it
             size += track.path.stat().st_size
-        except OSError:
-            pass  # said by the one that reads it
         if size >= LOT_BYTES or len(lot) >= LOT_FILES:
             yield lot
             lot, size = [], 0

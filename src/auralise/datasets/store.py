@@ -108,8 +108,8 @@ def touched(entry: Entry) -> Entry | None:
 class Writer:
     """Appends clips, never over what was there: another process may be reading it.
 
-    Lines are held back until their samples are on the disk itself, some seconds at most. Samples are
-    brought there by a thread meanwhile, so that little is left to wait for.
+    Lines are held back until their samples are on the disk itself, some seconds at most. A thread
+    brings samples there meanwhile, so that little is left to wait for.
     """
 
     def __init__(self, files: Files) -> None:

@@ -109,8 +109,9 @@ def dieleman2014_mel(
     n_labels : int
         Number of outputs (logits).
     length, stride : int
-        Window and hop of the spectrogram in samples. The hop is at most half the window, so that
-        the paper's grids with a stride equal to the length are out of reach.
+        Window and hop of the spectrogram in samples. With a hop above half the window, as in the
+        paper's grids with a stride equal to the length, the network can be trained and asked, but
+        not auralised: such a spectrogram has no inverse.
     filters : int
         Mel bins; ``width`` leaves them as they are.
     maps, norm, peak, seconds, width, dropout

@@ -109,8 +109,10 @@ def checked_magnitude(target: Spectrogram) -> Tensor:
     ShapeError
         If the target is too short for any sound to have such a transform.
     InvalidValueError
-        If they are neither float32 nor float64, or hold NaN, infinite or negative values.
+        If they are neither float32 nor float64, or hold NaN, infinite or negative values; or if
+        the frames overlap too little for any sound to be made of them.
     """
+    target.spec.require_inverse()
     shortest = target.spec.n_fft // 2 + 1
     if target.n_samples < shortest:
         raise ShapeError(

@@ -25,7 +25,8 @@ class StftSpec:
     n_fft : int
         Window and transform length in samples; even.
     hop : int
-        Samples between frames; at most ``n_fft // 2``, so that the inverse exists everywhere.
+        Samples between frames; at most ``n_fft``. Above ``n_fft // 2`` some samples are in no frame
+        to speak of: there is no inverse, and `istft` refuses.
     """
 
     sample_rate: int
@@ -37,10 +38,25 @@ class StftSpec:
             raise InvalidValueError(f"sample_rate must be positive, got {self.sample_rate} Hz")
         if self.n_fft < 4 or self.n_fft % 2:
             raise InvalidValueError(f"n_fft must be even and at least 4, got {self.n_fft}")
-        if not 1 <= self.hop <= self.n_fft // 2:
+        if not 1 <= self.hop <= self.n_fft:
             raise InvalidValueError(
-                f"hop must be in [1, n_fft // 2] = [1, {self.n_fft // 2}], got {self.hop}; "
-                "a wider hop leaves samples that no frame can restore"
+                f"hop must be in [1, n_fft] = [1, {self.n_fft}], got {self.hop}; "
+                "a wider hop leaves samples that are in no frame"
+            )
+
+    def require_inverse(self) -> None:
+        """Refuse frames that overlap by less than half.
+
+        Raises
+        ------
+        InvalidValueError
+            If ``hop`` is above ``n_fft // 2``: no signal can be made of the frames.
+        """
+        if self.hop > self.n_fft // 2:
+            raise InvalidValueError(
+                f"frames of {self.n_fft} samples every {self.hop} samples can be analysed but not "
+                f"made sound again, which needs a hop of at most {self.n_fft // 2}; to listen, "
+                "take a network with a smaller stride"
             )
 
     @property
@@ -138,6 +154,13 @@ def istft_samples(spectrum: Tensor, spec: StftSpec, n_samples: int) -> Tensor:
     Tensor, shape (..., n_samples)
         Exact up to ``spec.sound_end(n_samples)``; what lies behind is faded out.
 
+    Raises
+    ------
+    ShapeError
+        If the number of bins is not that of ``spec``.
+    InvalidValueError
+        If the frames overlap too little to have an inverse.
+
     References
     ----------
     .. [1] D. Griffin, J. Lim, "Signal estimation from modified short-time Fourier transform",
@@ -147,6 +170,7 @@ def istft_samples(spectrum: Tensor, spec: StftSpec, n_samples: int) -> Tensor:
         raise ShapeError(
             f"spectrum must have {spec.bins} bins for n_fft {spec.n_fft}, got {spectrum.shape[-2]}"
         )
+    spec.require_inverse()
     bare = spectrum.reshape(-1, *spectrum.shape[-2:])
     sound_end = spec.sound_end(n_samples)
     samples = _overlap_add(bare, spec, sound_end)
@@ -235,5 +259,7 @@ def istft(spectrum: Tensor, spec: StftSpec, n_samples: int) -> Waveform:
     ------
     ShapeError
         If the number of bins is not that of ``spec``.
+    InvalidValueError
+        If the frames overlap too little to have an inverse.
     """
     return Waveform(istft_samples(spectrum, spec, n_samples), spec.sample_rate)
