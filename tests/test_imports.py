@@ -70,7 +70,7 @@ AT_HOME = {
         "auralise.output.png",
         "auralise.output.tuning_png",
     ),
-    "numba": ("auralise.phase.heap",),
+    "numba": ("auralise.phase.compiling",),
     "plotly": (
         "auralise.output.charts_interactive",
         "auralise.output.evaluation_interactive",
@@ -254,7 +254,7 @@ def test_a_planted_import_against_the_order_is_found(module, line, fault):
         ("inversion.backprop", "from auralise.activations.layers import Unit"),
         ("cli", "from auralise import __version__"),
         ("dashboards.pages.listen", "from .. import ids"),
-        ("phase.heap", "from numba import njit"),
+        ("phase.compiling", "from numba import njit"),
     ],
 )
 def test_an_import_with_the_order_is_let_through(module, line):

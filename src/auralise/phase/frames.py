@@ -18,7 +18,7 @@ from auralise.spectral.stft import StftSpec
 # Squared windows add up to at least half their largest sum, except past the centre of the last
 # frame, where for wide hops (over 0.29 n_fft) the sum may come near 0. Dividing by that would turn
 # a slight inconsistency into a click hundreds of times full scale.
-_LEAST_OVERLAP = 0.1
+LEAST_OVERLAP = 0.1
 
 
 class FrameTransform:
@@ -47,7 +47,7 @@ class FrameTransform:
         self._framed = like.new_empty(channels, frames, spec.n_fft)
         squared = self._window.expand(1, frames, spec.n_fft)
         overlap = self._trimmed(self._overlap_added(squared, like.new_zeros(self._rows[:1].shape)))
-        self._per_overlap = overlap.clamp_min_(_LEAST_OVERLAP * overlap.max()).reciprocal_()
+        self._per_overlap = overlap.clamp_min_(LEAST_OVERLAP * overlap.max()).reciprocal_()
 
     def _overlap_added(self, framed: Tensor, rows: Tensor) -> Tensor:
         """Window ``framed`` and add it up where it overlaps, into ``rows``."""

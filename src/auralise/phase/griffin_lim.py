@@ -55,25 +55,66 @@ def iterate(target: Spectrogram, phase: Tensor, *, n_iter: int, alpha: float) ->
        IEEE WASPAA, 2013.
     """
     magnitude = checked_magnitude(target).transpose(1, 2).contiguous()
-    transform = FrameTransform(target.spec, target.n_samples, magnitude)
     loudest = magnitude.amax((1, 2), keepdim=True)
     loudest = torch.where(loudest > 0, loudest, torch.ones_like(loudest))
-    magnitude = magnitude / loudest
-    spectrum = torch.polar(magnitude, phase.to(magnitude).expand_as(magnitude).contiguous())
-    consistent, previous = torch.empty_like(spectrum), torch.empty_like(spectrum)
+    phase = phase.to(magnitude).expand_as(magnitude)
+    on_device = _iterate_on_cpu if magnitude.device.type == "cpu" else iterate_with_torch
+    samples = on_device(target, magnitude / loudest, phase, n_iter, alpha)
+    return Waveform(samples * loudest[:, 0], target.spec.sample_rate)
+
+
+def _iterate_on_cpu(
+    target: Spectrogram, magnitude: Tensor, phase: Tensor, n_iter: int, alpha: float
+) -> Tensor:
+    """Iterate channel by channel in a stream over the frames."""
+    from auralise.phase.streamed import Stream  # brings numba, which is slow to import
+
+    window = target.spec.window(magnitude).numpy()
+    found = []
+    for values, start in zip(magnitude.numpy(), phase.numpy(), strict=True):
+        stream = Stream(target.spec, target.n_samples, window, values, start)
+        for iteration in range(n_iter):
+            stream.iterate(_share(alpha, iteration), _FLOOR)
+        found.append(torch.from_numpy(stream.signal()))
+    return torch.stack(found)
+
+
+def _share(alpha: float, iteration: int) -> float:
+    """Return what is taken off of the spectrum before.
+
+    Only the phase of t_n counts, so it may be computed up to the factor 1 + alpha.
+    """
+    return alpha / (1 + alpha) if iteration else 0.0
+
+
+def iterate_with_torch(
+    target: Spectrogram, magnitude: Tensor, phase: Tensor, n_iter: int, alpha: float
+) -> Tensor:
+    """Iterate all channels at once, on any device.
+
+    Parameters
+    ----------
+    target : Spectrogram
+        Gives transform and length.
+    magnitude, phase : Tensor, shape (channels, frames, bins)
+        The largest magnitude is 1.
+    n_iter, alpha
+        As in `iterate`.
+
+    Returns
+    -------
+    Tensor, shape (channels, n_samples)
+    """
+    transform = FrameTransform(target.spec, target.n_samples, magnitude)
+    spectrum = torch.polar(magnitude, phase.contiguous())
+    consistent, previous = torch.empty_like(spectrum), torch.zeros_like(spectrum)
     gain = torch.empty_like(magnitude)
     for iteration in range(n_iter):
         transform.analyse(transform.synthesise(spectrum), out=consistent)
-        # Only the phase of t_n counts, so it may be computed up to the factor 1 + alpha.
-        momentum = alpha / (1 + alpha) if iteration else 0.0
-        if momentum:
-            torch.sub(consistent, previous, alpha=momentum, out=spectrum)
-        else:
-            spectrum.copy_(consistent)
+        torch.sub(consistent, previous, alpha=_share(alpha, iteration), out=spectrum)
         _impose(magnitude, spectrum, gain)
         consistent, previous = previous, consistent
-    samples = transform.synthesise(spectrum) * loudest[:, 0]
-    return Waveform(samples, target.spec.sample_rate)
+    return transform.synthesise(spectrum)
 
 
 def _impose(magnitude: Tensor, spectrum: Tensor, gain: Tensor) -> None:
