@@ -11,6 +11,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from auralise import __version__
 from auralise.cli import (
+    claims,
     dashboard,
     demo,
     evaluate,
@@ -78,6 +79,7 @@ app.command()(unit.unit)
 app.command()(layer.layer)
 app.command()(filters.filters)
 app.command()(tuning.tuning)
+app.command()(claims.claims)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(dashboard.dashboard)

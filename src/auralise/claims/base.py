@@ -1,0 +1,323 @@
+"""What a claim is, what an experiment found, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from auralise.audio.waveform import Waveform
+from auralise.errors import InvalidValueError
+from auralise.filters.resampling import Interval
+from auralise.registry import Registry
+
+if TYPE_CHECKING:
+    from auralise.claims.context import Context
+
+LEVEL = 0.05
+"""Chance of a wrong `supported` that is accepted, over all claims of one run together."""
+
+POWER = 0.8
+"""Chance with which a sample of the size that is named would settle an undecided claim."""
+
+_Z_LEVEL, _Z_POWER = 1.959964, 0.841621
+
+
+class Verdict(Enum):
+    """What can be said about a claim."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "undecided"
+
+
+class Need(Enum):
+    """What must be there before a claim can be tried; the value says it in words."""
+
+    RAW = "a first layer on raw audio"
+    SPECTROGRAM = "a spectrogram as input"
+    TWINS = "untrained networks of the same architecture"
+    COLLECTION = "a collection of sounds with labels (--data kind:folder)"
+    LABELS = "a collection with the labels of the network"
+    SECONDS = "a length of excerpt that the network was made for"
+    RESULTS = "results of trainings (--results FOLDER)"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One number that a claim stands on, and what it has to be.
+
+    Attributes
+    ----------
+    name : str
+        Under which tables list it.
+    question : str
+        What is measured, in one sentence.
+    value : Interval
+        The number with its 95 % interval.
+    over : str
+        What was drawn again for the interval, in the plural ("units").
+    n : int
+        How many of them there are.
+    side : {"above", "below"}
+        On which side of the threshold the claim wants the number.
+    threshold : float
+    controls : tuple of float
+        The same number of each control (an untrained twin, a shuffle of labels).
+    control : str
+        What the controls are, in the plural.
+    p : float or None
+        How often a control would be as far on the claimed side; None where there is none.
+    """
+
+    name: str
+    question: str
+    value: Interval
+    over: str
+    n: int
+    side: Literal["above", "below"]
+    threshold: float
+    controls: tuple[float, ...]
+    control: str
+    p: float | None
+
+    def __post_init__(self) -> None:
+        numbers = (self.value.value, self.value.low, self.value.high, self.threshold)
+        if not all(math.isfinite(number) for number in (*numbers, *self.controls)):
+            raise InvalidValueError(f"the numbers of part {self.name!r} must be finite: {numbers}")
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the whole interval is on the claimed side; False if on the other, else None."""
+        low, high = self.value.low - self.threshold, self.value.high - self.threshold
+        if self.side == "below":
+            low, high = -high, -low
+        return True if low > 0 else False if high < 0 else None
+
+    @property
+    def needed(self) -> int | None:
+        """How many would have to be drawn for the interval to leave the threshold.
+
+        With the standard error :math:`s` of the interval (its width over 3.92) and the distance
+        :math:`d` from the threshold, :math:`n ((1.96 + 0.84) s / d)^2` units give the interval a
+        chance of 80 % to lie on one side of it, if the number stays as it is. None if it does
+        already, or if the number is at the threshold.
+        """
+        error = (self.value.high - self.value.low) / (2 * _Z_LEVEL)
+        distance = abs(self.value.value - self.threshold)
+        if self.holds is not None or distance == 0:
+            return None
+        return math.ceil(self.n * ((_Z_LEVEL + _Z_POWER) * error / distance) ** 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A row of numbers in a panel.
+
+    Attributes
+    ----------
+    name : str
+        For the legend.
+    y : tuple of float
+        One for each place on the panel's axis; NaN where there is none.
+    low, high : tuple of float
+        Ends of intervals; empty if there are none.
+    control : bool
+        Whether this is of controls.
+    """
+
+    name: str
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Numbers over an axis of names, as plain values; drawn elsewhere.
+
+    Attributes
+    ----------
+    title, x_title, y_title : str
+    x : tuple of str
+        Places on the axis: layers, distances, classes.
+    curves : tuple of Curve
+    limit : float or None
+        A threshold to draw.
+    """
+
+    title: str
+    x_title: str
+    y_title: str
+    x: tuple[str, ...]
+    curves: tuple[Curve, ...]
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Something that lets one hear what a claim is about.
+
+    Attributes
+    ----------
+    name, caption : str
+        Of the file; what to listen for.
+    waveform : Waveform
+    """
+
+    name: str
+    caption: str
+    waveform: Waveform
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What an experiment found.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        The claim says that all of them hold.
+    panels : tuple of Panel
+        What is drawn.
+    sounds : tuple of Sound
+    notes : tuple of str
+        What one has to know when reading the numbers, in sentences.
+    """
+
+    parts: tuple[Part, ...]
+    panels: tuple[Panel, ...]
+    sounds: tuple[Sound, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def p(self) -> float:
+        """How often controls would do as well in all parts, at most: the largest p of a part."""
+        return max((1.0 if part.p is None else part.p for part in self.parts), default=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence that is put to the test.
+
+    Attributes
+    ----------
+    name : str
+        Under which it is asked for.
+    sentence : str
+        What is claimed.
+    source : str
+        Who says so.
+    experiment : str
+        What is done, in a few sentences that need no mathematics.
+    needs : tuple of Need
+    test : callable
+        From a `Context` to `Evidence`; raises `NotApplicable` where the network lacks something.
+    version : int
+        Raised when the experiment changes, so that older results are not taken for its own.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    experiment: str
+    needs: tuple[Need, ...]
+    test: Callable[[Context], Evidence] = field(repr=False)
+    version: int = 1
+
+
+class NotApplicable(InvalidValueError):
+    """A claim says nothing about this network, or cannot be tried on it; the message says why."""
+
+
+CLAIMS: Registry[Claim] = Registry("claim")
+"""All claims, in the order of the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a claim.
+
+    Attributes
+    ----------
+    verdict : Verdict
+    reason : str
+        Why, in one or two sentences.
+    p : float
+        Adjusted for all claims that were tried together (Holm).
+    needed : int or None
+        Where the sample was too small: how many would settle it; see `Part.needed`.
+    """
+
+    verdict: Verdict
+    reason: str
+    p: float
+    needed: int | None = None
+
+
+def judge(parts: Sequence[Part], p: float) -> Judgement:
+    """Say what follows from the parts of a claim.
+
+    Supported: every part's interval lies on the claimed side of its threshold, and the controls
+    would do as well in all parts with at most `LEVEL` chance. Contradicted: the interval of one
+    part lies on the other side. Undecided: everything else; among it what holds, but holds of
+    controls as well, and so says nothing of training.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+    p : float
+        Of the claim, adjusted for the number of claims.
+    """
+    if not parts:
+        return Judgement(Verdict.UNDECIDED, "Nothing could be measured.", p)
+    failed = [part for part in parts if part.holds is False]
+    if failed:
+        return Judgement(Verdict.CONTRADICTED, " ".join(map(_failed, failed)), p)
+    open_parts = [part for part in parts if part.holds is None]
+    if open_parts:
+        return _open(open_parts, p)
+    if p > LEVEL:
+        worst = max(parts, key=lambda part: 1.0 if part.p is None else part.p)
+        return Judgement(
+            Verdict.UNDECIDED,
+            f"It holds of this network, but {worst.control} do as well or nearly so "
+            f"(p = {p:.2g}): no evidence that training brought it about.",
+            p,
+        )
+    return Judgement(
+        Verdict.SUPPORTED,
+        f"Every number is where the claim wants it, and farther than {parts[0].control} "
+        f"(p = {p:.2g}).",
+        p,
+    )
+
+
+def _failed(part: Part) -> str:
+    """Say what a number is that the claim wants on the other side, and what controls have."""
+    words = f"{part.name}: {part.value}, where the claim wants it {part.side} {part.threshold:g}"
+    if not part.controls:
+        return f"{words}."
+    mean = sum(part.controls) / len(part.controls)
+    nearer = (part.value.value > mean) == (part.side == "above") and part.value.value != mean
+    return f"{words}; {part.control} are {'farther' if nearer else 'nearer'} ({mean:.3g})."
+
+
+def _open(parts: Sequence[Part], p: float) -> Judgement:
+    sizes = [part.needed for part in parts]
+    shown = "; ".join(f"{p.name} {p.value}, threshold {p.threshold:g}" for p in parts)
+    reason = f"The interval reaches both sides of the threshold: {shown}."
+    if any(size is None for size in sizes):
+        return Judgement(Verdict.UNDECIDED, reason, p)
+    largest = max(range(len(parts)), key=lambda i: sizes[i] or 0)
+    part, needed = parts[largest], sizes[largest]
+    return Judgement(
+        Verdict.UNDECIDED,
+        f"{reason} It stands on {part.n} {part.over}; about {needed} would settle it with "
+        f"{POWER:.0%} chance if the number stays as it is.",
+        p,
+        needed,
+    )
