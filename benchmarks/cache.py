@@ -127,7 +127,7 @@ def main() -> None:
     from auralise.models import MODELS
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tracks", type=int, default=600, help="at most, of each collection")
+    parser.add_argument("--tracks", type=int, default=3000, help="at most, of each collection")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--epoch-tracks", type=int, default=192, help="at most, for an epoch")
     options = parser.parse_args()

@@ -1,5 +1,6 @@
 """The cache of decoded clips: the same clips as decoding, whatever happens in between."""
 
+import json
 import os
 import pickle
 import random
@@ -8,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -18,7 +21,9 @@ from auralise.datasets import Track
 from auralise.datasets import store as store_module
 from auralise.datasets.cache import open_cache
 from auralise.datasets.clips import read_clips
+from auralise.datasets.decoding import LOT_BYTES, LOT_FILES, lots
 from auralise.datasets.index import Entry, read_index, to_line
+from auralise.datasets.slots import Sent, Slots, Taker
 from auralise.errors import AudioFileError, InvalidValueError, OutputError
 
 RATE = 8000
@@ -301,3 +306,39 @@ def test_the_end_of_a_decoding_process_is_said_and_what_was_decoded_stays(tmp_pa
     assert done.returncode == 1
     assert "OutputError: a process that decoded was ended from outside" in done.stderr
     assert_right(open_cache(tracks, RATE, tmp_path / "cache"), tracks)
+
+
+def test_samples_come_through_a_slot_as_they_were_sent_and_slots_are_filled_in_turn():
+    slots = Slots(2)
+    random = np.random.default_rng(0)
+    some = [[random.standard_normal(n).astype(np.float32) for n in (20_000, 0, 1)] for _ in "abc"]
+    first, second = slots.send(some[0]), slots.send(some[1])
+    assert isinstance(first, Sent) == isinstance(second, Sent) == (sys.platform == "linux")
+    for lot, sent in zip(some, (first, second), strict=False):
+        assert all(np.array_equal(a, b) for a, b in zip(Taker().take(sent), lot, strict=True))
+    third = slots.send(some[2])
+    assert all(np.array_equal(a, b) for a, b in zip(Taker().take(third), some[2], strict=True))
+    if isinstance(first, Sent) and isinstance(third, Sent):
+        assert (first.number, first.number != second.number) == (third.number, True)
+    few = [np.ones(3, np.float32)]
+    assert slots.send(few) == few  # through the pipe
+
+
+def test_files_are_divided_into_lots_by_size_and_number(tmp_path):
+    tracks = [Track(tmp_path / f"{i}", "a", "") for i in range(25)]
+    for i, track in enumerate(tracks[1:], 1):  # the first is not there
+        track.path.write_bytes(bytes(LOT_BYTES if i < 4 else 1))
+    found = list(lots(tracks))
+    assert [len(lot) for lot in found] == [2, 1, 1, LOT_FILES, LOT_FILES, 5]
+    assert [track for lot in found for track in lot] == tracks
+
+
+def test_an_index_of_another_version_is_made_anew(tracks, tmp_path, decoded):
+    open_cache(tracks, RATE, tmp_path / "cache")
+    index = tmp_path / "cache" / "clips-8000.index"
+    entry = asdict(next(iter(read_index(index)[0].values())))
+    text = json.dumps(entry | {"sha256": entry.pop("content")}).encode()
+    index.write_bytes(b"%08x %s\n" % (zlib.crc32(text), text))
+    decoded.clear()
+    assert_right(open_cache(tracks, RATE, tmp_path / "cache"), tracks)
+    assert len(decoded) == 6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,12 +19,12 @@ from numpy.typing import NDArray
 from auralise.datasets.base import Track
 from auralise.datasets.clips import decode
 from auralise.datasets.index import Entry
-from auralise.datasets.slots import Samples, Sent, Slots, taken
+from auralise.datasets.slots import Samples, Sent, Slots, Taker
 from auralise.datasets.store import crc_of, crc_of_file
 from auralise.errors import AuraliseError
 
 AHEAD = 3  # lots a process may be ahead of the one that writes
-LOT_FILES = 8
+LOT_FILES = 16
 LOT_BYTES = 1 << 20  # of the files as they are
 
 Lot = tuple[list[Entry], Sent | list[Samples]]
@@ -78,6 +80,7 @@ def decoded(
         context.set_forkserver_preload([__name__])
     rest = lots(tracks)
     ahead = AHEAD * workers
+    taker = Taker()
     with ProcessPoolExecutor(workers, context, _start, (ahead + 1,)) as pool:
         running: deque[Future[Lot]] = deque(
             pool.submit(_read_lot, lot, sample_rate) for lot in islice(rest, ahead)
@@ -85,7 +88,7 @@ def decoded(
         try:
             while running:
                 entries, sent = running.popleft().result()
-                for entry, samples in zip(entries, taken(sent), strict=True):
+                for entry, samples in zip(entries, taker.take(sent), strict=True):
                     yield Found(entry, samples)
                 running.extend(pool.submit(_read_lot, lot, sample_rate) for lot in islice(rest, 1))
         finally:
@@ -112,7 +115,17 @@ _SLOTS: list[Slots] = []  # of this process, where it decodes for another
 
 def _start(slots: int) -> None:
     torch.set_num_threads(1)
+    _keep_memory()
     _SLOTS[:] = [Slots(slots)]
+
+
+def _keep_memory() -> None:
+    """Keep what is freed for the next file: getting it anew takes longer than decoding."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # glibc has it; see mallopt(3) for the numbers
+        mmap_threshold, trim_threshold = -3, -1
+        mallopt(mmap_threshold, 1 << 25)
+        mallopt(trim_threshold, 1 << 28)
 
 
 def _read_lot(tracks: Sequence[Track], sample_rate: int) -> Lot:

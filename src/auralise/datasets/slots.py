@@ -1,7 +1,7 @@
 """Samples handed from a process that decodes to the one that writes, through memory both see.
 
 A pipe would copy them four times. Each decoding process has a few files in memory, its slots, and
-fills them in turn; the other process maps them. Where the system has no such files, samples go
+fills them in turn; the other process reads them. Where the system has no such files, samples go
 through the pipe.
 """
 
@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Slots:
         self._turn = 0
 
     def send(self, arrays: Sequence[Samples]) -> Sent | list[Samples]:
-        """Put arrays into the next slot; return what `taken` makes the arrays of."""
+        """Put arrays into the next slot; return what `Taker` makes the arrays of."""
         size = sum(array.nbytes for array in arrays)
         if size < SMALL or sys.platform != "linux":
             return list(arrays)
@@ -70,10 +71,23 @@ class Slots:
         return Sent(tuple(map(len, arrays)), os.getpid(), file)
 
 
-def taken(sent: Sent | list[Samples]) -> list[Samples]:
-    """Return arrays that another process sent; valid until it fills the slot again."""
-    if isinstance(sent, list):
-        return sent
-    path = f"/proc/{sent.process}/fd/{sent.number}"
-    samples = np.memmap(path, np.float32, "r", shape=(sum(sent.lengths),))
-    return np.split(np.asarray(samples), np.cumsum(sent.lengths)[:-1])
+class Taker:
+    """Reads what other processes' slots hold, into memory of its own that is used again."""
+
+    def __init__(self) -> None:
+        self._held = np.zeros(0, np.float32)
+
+    def take(self, sent: Sent | list[Samples]) -> list[Samples]:
+        """Return arrays that another process sent; valid until the next are taken."""
+        if isinstance(sent, list):
+            return sent
+        size = sum(sent.lengths)
+        if len(self._held) < size:
+            self._held = np.empty(size, np.float32)
+        with Path(f"/proc/{sent.process}/fd/{sent.number}").open("rb", buffering=0) as file:
+            rest = memoryview(self._held[:size].view(np.uint8))  # type: ignore[arg-type]
+            while rest:
+                if not (count := file.readinto(rest)):
+                    raise OSError(f"process {sent.process} has sent less than it said")
+                rest = rest[count:]
+        return np.split(self._held[:size], np.cumsum(sent.lengths)[:-1])
