@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from auralise.cli.main import app
 from auralise.errors import InvalidValueError, UnknownNameError
-from auralise.models import MODELS, read_manifest
+from auralise.models import MODELS, load_model, read_manifest
 from auralise.training.options import FitOptions
 from auralise.training.recipes import (
     load_recipe,
@@ -35,6 +35,18 @@ def sounds(tmp_path_factory):
             tone = 0.3 * np.sin(2 * np.pi * hertz * (1 + take / 50) * np.arange(8000) / 16000)
             soundfile.write(folder / label / f"{label}{take}.wav", tone, 16000)
     (folder / "high" / "high99.wav").write_bytes(b"RIFF, but no more than that")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def even_sounds(tmp_path_factory):
+    """Two labels of eight half-second tones."""
+    folder = tmp_path_factory.mktemp("even")
+    for label, hertz in (("high", 2000), ("low", 200)):
+        (folder / label).mkdir()
+        for take in range(8):
+            tone = 0.3 * np.sin(2 * np.pi * hertz * (1 + take / 50) * np.arange(8000) / 16000)
+            soundfile.write(folder / label / f"{label}{take}.wav", tone, 16000)
     return folder
 
 
@@ -112,6 +124,13 @@ def test_a_stopped_command_goes_on_unless_told_to_start_again(sounds, tmp_path):
         (("choi2016", "--option", "witdh=1"), "no option 'witdh'"),
         (("choi2016", "--epochs", "0"), "at least 1"),
         (("choi2016", "--devices", "0"), "devices and nodes"),
+        (("choi2016", "--fuse", "sum"), "only costa2017 can be fused"),
+        (("costa2017", "--fuse", "mean"), "rule must be sum or product"),
+        (("costa2017-fusion",), "train costa2017 with --fuse"),
+        (("costa2017", "--fuse", "none", "--fusion-option", "zones=3"), "contradict"),
+        (("dieleman2011", "--no-pretrain", "--pretrain-option", "epochs=3"), "contradict"),
+        (("dieleman2011", "--pretrain-option", "epoch=3"), "'epoch', which means nothing"),
+        (("choi2016", "--pretrain", "--option", "width=0.05"), "nothing to pretrain"),
     ],
 )
 def test_wrong_words_are_refused(sounds, tmp_path, words, message):
@@ -130,10 +149,61 @@ def test_the_same_file_in_two_parts_is_refused(sounds, tmp_path):
         train(copies, tmp_path / "out", "dieleman2014-raw", *SMALL)
 
 
+def made_again(out, entry, sounds):
+    """Run the command of a manifest with the folders put in."""
+    words = shlex.split(entry["command"].replace("FOLDER", str(sounds)))
+    auralise(*[str(out) if word == "OUT" else word for word in words[1:]], "--threads", 1)
+    return read_manifest(out)[entry["name"]]
+
+
+STAGES = [
+    ("dieleman2011", ("--recipe", "dieleman2011", "--pretrain-option", "epochs=2")),
+    ("dieleman2011", ("--recipe", "dieleman2011", "--no-pretrain")),
+    ("dieleman2011", ("dieleman2011", "--pretrain", "--pretrain-option", "epochs=1")),
+    ("costa2017-fusion", ("--recipe", "costa2017-fusion", "--fusion-option", "zones=3")),
+    ("costa2017-fusion", ("costa2017", "--fuse", "product", "--fusion-option", "patches=60")),
+    ("costa2017", ("--recipe", "costa2017-fusion", "--fuse", "none")),
+]
+
+
+@pytest.mark.parametrize(("architecture", "words"), STAGES)
+def test_pretraining_and_fusion_are_made_again_by_the_command(
+    even_sounds, tmp_path, architecture, words
+):
+    train(even_sounds, tmp_path / "one", *words, *SMALL, "--name", "n")
+    entry = {"name": "n", **read_manifest(tmp_path / "one")["n"]}
+    assert entry["architecture"] == architecture
+    assert made_again(tmp_path / "two", entry, even_sounds)["sha256"] == entry["sha256"]
+    network = load_model("n", tmp_path / "one")
+    assert hasattr(network.module, "machine") == architecture.endswith("-fusion")
+    assert entry["fusion"] is None or entry["fusion"]["rule"] == "product"
+    pretrained = (tmp_path / "one" / "n.training" / "pretrained.safetensors").exists()
+    assert pretrained == (entry["pretraining"] is not None)
+
+
+def test_what_was_pretrained_is_not_learned_again(even_sounds, tmp_path, monkeypatch):
+    from auralise.training import stages
+
+    calls = []
+    plain = stages.pretrain
+    monkeypatch.setattr(stages, "pretrain", lambda *a, **k: calls.append(1) or plain(*a, **k))
+    words = ("dieleman2011", "--pretrain-option", "epochs=1", *SMALL, "--name", "n")
+    train(even_sounds, tmp_path, *words)
+    first = read_manifest(tmp_path)["n"]["sha256"]
+    (tmp_path / "n.training" / "last.safetensors").unlink()  # stopped in the first epoch
+    train(even_sounds, tmp_path, *words)
+    assert (len(calls), read_manifest(tmp_path)["n"]["sha256"]) == (1, first)
+    train(even_sounds, tmp_path, *words, "--pretrain-option", "epochs=2", "--fresh")
+    assert len(calls) == 2
+    assert read_manifest(tmp_path)["n"]["sha256"] != first
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_can_be_read(name):
     recipe = load_recipe(name)
-    assert recipe.architecture == name
+    assert recipe.architecture == name.removesuffix("-fusion")
+    assert bool(recipe.fusion) == name.endswith("-fusion")
+    assert bool(recipe.pretraining) == name.startswith("dieleman2011")
     assert recipe.source
     assert not set(recipe.published) & set(recipe.from_memory)
     if name in MODELS:
@@ -141,9 +211,7 @@ def test_a_recipe_can_be_read(name):
 
 
 def test_there_is_a_recipe_for_every_network():
-    """Fusions are made of a network that has been trained, so they are in no recipe."""
-    trained = {name for name in MODELS if not name.endswith("-fusion")}
-    assert trained <= set(recipe_names())
+    assert set(MODELS) <= set(recipe_names())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from auralise.training.options import FusionOptions, PretrainOptions
     from auralise.training.pipeline import Job, Trained
+    from auralise.training.recipes import Recipe
 
 
 def train(
@@ -76,6 +78,20 @@ def train(
     ] = None,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="By torch; needs a compiler.")
+    ] = None,
+    pretrain: Annotated[
+        bool | None,
+        typer.Option("--pretrain/--no-pretrain", help="Learn layers without labels first."),
+    ] = None,
+    pretrain_option: Annotated[
+        list[str] | None, typer.Option(help="Of the pretraining, as epochs=3; repeatable.")
+    ] = None,
+    fuse: Annotated[
+        str | None,
+        typer.Option(help="sum or product: with a machine on local binary patterns; none without."),
+    ] = None,
+    fusion_option: Annotated[
+        list[str] | None, typer.Option(help="Of the fusion, as zones=4; repeatable.")
     ] = None,
     split: Annotated[
         str, typer.Option(help="auto, given, artist, group, stratified or random.")
@@ -161,7 +177,43 @@ def _job(given: dict[str, Any]) -> "Job":
             given["workers"],
             given["tensorboard"],
         ),
+        pretraining=_pretraining(given, recipe),
+        fusion=_fusion(given, recipe),
     )
+
+
+def _pretraining(given: dict[str, Any], recipe: "Recipe | None") -> "PretrainOptions | None":
+    """Return how to pretrain, if the command or the recipe asks for it."""
+    from auralise.training.options import PretrainOptions
+    from auralise.training.recipes import changed, parse_option
+
+    words = dict(parse_option(text) for text in given["pretrain_option"] or ())
+    base = recipe.pretraining if recipe else None
+    if given["pretrain"] is False or not (given["pretrain"] or words or base):
+        _refuse_words(words, "--pretrain-option", "--no-pretrain")
+        return None
+    return changed(base or PretrainOptions(), words, "--pretrain-option")
+
+
+def _fusion(given: dict[str, Any], recipe: "Recipe | None") -> "FusionOptions | None":
+    """Return how to fuse, if the command or the recipe asks for it."""
+    from auralise.training.options import FusionOptions
+    from auralise.training.recipes import changed, parse_option
+
+    words = dict(parse_option(text) for text in given["fusion_option"] or ())
+    base = recipe.fusion if recipe else None
+    if given["fuse"] == "none" or not (given["fuse"] or words or base):
+        _refuse_words(words, "--fusion-option", "--fuse none")
+        return None
+    rule = {} if given["fuse"] is None else {"rule": given["fuse"]}
+    return changed(base or FusionOptions(), {**words, **rule}, "--fusion-option")
+
+
+def _refuse_words(words: dict[str, Any], option: str, other: str) -> None:
+    from auralise.errors import InvalidValueError
+
+    if words:
+        raise InvalidValueError(f"{option} and {other} contradict each other")
 
 
 def show(result: "Trained", as_json: bool) -> None:

@@ -20,48 +20,10 @@ from auralise.models.base import MODELS, Architecture
 from auralise.models.costa2017 import Fusion
 from auralise.models.support_vectors import SupportVectorMachine
 from auralise.spectral.binary_patterns import zone_histograms
+from auralise.training.options import FusionOptions
 from auralise.training.voting import GAIN
 
-
-@dataclass(frozen=True, slots=True)
-class FusionOptions:
-    """How to fit the machine and to fuse.
-
-    Attributes
-    ----------
-    rule : {"sum", "product"}
-    zones : int
-        Bands of the spectrogram whose patterns are counted apart.
-    penalty : float
-        Of support vectors on the wrong side, C; larger fits the training clips more closely.
-    patches : int
-        Most patches to fit to, from evenly spaced places of all clips; time grows with its square.
-    folds : int
-        For calibration: each patch's probability is learnt from machines that have not seen its
-        group.
-
-    Raises
-    ------
-    InvalidValueError
-        If one is outside what it may be.
-    """
-
-    rule: str = "sum"
-    zones: int = 10
-    penalty: float = 10.0
-    patches: int = 2000
-    folds: int = 3
-
-    def __post_init__(self) -> None:
-        if self.rule not in ("sum", "product"):
-            raise InvalidValueError(f"rule must be sum or product, got {self.rule!r}")
-        if not self.penalty > 0:
-            raise InvalidValueError(f"penalty must be positive, got {self.penalty}")
-        if self.zones < 1 or self.patches < 2 or self.folds < 2:
-            raise InvalidValueError(
-                f"zones must be at least 1, patches and folds at least 2, got {self.zones}, "
-                f"{self.patches} and {self.folds}"
-            )
+__all__ = ["Fused", "FusionOptions", "calibrated", "fit_fusion", "fit_machine"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +51,7 @@ def fit_fusion(
     architecture: Architecture,
     labels: Sequence[str],
     train: Sequence[Clip],
-    options: FusionOptions = FusionOptions(),
+    options: FusionOptions | None = None,
 ) -> Fused:
     """Fit a machine to the patterns of the training clips and put it beside the network.
 
@@ -106,7 +68,7 @@ def fit_fusion(
     train : sequence of Clip
         Those that the network was fitted to, at the rate of its frontend; a file that stands there
         several times counts once.
-    options : FusionOptions
+    options : FusionOptions, optional
 
     Raises
     ------
@@ -116,6 +78,7 @@ def fit_fusion(
     NetworkError
         If the network is not of ``costa2017`` with these options and labels.
     """
+    options = options or FusionOptions()
     clips = list({clip.track.path: clip for clip in train}.values())
     targets = _targets(labels, clips)
     features, owner = _describe(architecture, clips, options)

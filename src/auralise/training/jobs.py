@@ -19,7 +19,7 @@ from auralise.errors import InvalidValueError
 from auralise.models.base import Architecture, Option
 from auralise.training.fit import check_kind
 from auralise.training.machine import Machine
-from auralise.training.options import FitOptions
+from auralise.training.options import FitOptions, FusionOptions, PretrainOptions
 from auralise.training.protocol import Reader
 from auralise.training.recipes import Recipe
 
@@ -62,6 +62,17 @@ class Job:
         Where decoded clips are kept on disk, as `auralise.datasets.cache.open_cache` keeps them;
         in memory if None.
     machine : Machine
+    pretraining : PretrainOptions or None
+        Learn the layers from the training clips without their labels first, as
+        `auralise.training.pretraining.pretrain` does; None does not.
+    fusion : FusionOptions or None
+        Fit a support vector machine to the training clips afterwards and fuse it with the network,
+        as `auralise.training.fusion.fit_fusion` does; None does not.
+
+    Raises
+    ------
+    InvalidValueError
+        If a network other than ``costa2017`` is to be fused.
     """
 
     architecture: str
@@ -76,6 +87,19 @@ class Job:
     note: str = ""
     cache: Path | None = None
     machine: Machine = field(default_factory=Machine)
+    pretraining: PretrainOptions | None = None
+    fusion: FusionOptions | None = None
+
+    def __post_init__(self) -> None:
+        if self.architecture == "costa2017-fusion":
+            raise InvalidValueError(
+                "costa2017-fusion is made of a costa2017 that has been trained; train costa2017 "
+                "with --fuse, or --recipe costa2017-fusion"
+            )
+        if self.fusion and self.architecture != "costa2017":
+            raise InvalidValueError(
+                f"only costa2017 can be fused with a machine, not {self.architecture!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""How to train: every choice of a training in one frozen value."""
+"""How to train: every choice of a training, a pretraining and a fusion in a frozen value."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from auralise.errors import InvalidValueError
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("one-cycle", "constant")
 EFFECTS = ("noise", "filter", "pitch", "stretch")
+HIDDEN = ("rectified", "binary")
+RULES = ("sum", "product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +133,100 @@ _RANGES = (
     ("mask_frequency", 0, 1),
     ("seed", 0, _INF),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainOptions:
+    """How to pretrain.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the clips for each layer.
+    batch_size : int
+        Clips a step.
+    learning_rate : float
+        Of plain gradient descent with ``momentum``.
+    momentum : float
+    weight_decay : float
+    hidden : {"rectified", "binary"}
+        Units of the machines. The network's own units are rectified either way.
+    pool : int
+        Places of which at most one binary unit is on; 1 for none.
+    target : float
+        Mean answer that hidden units are drawn to by their offsets.
+    pull : float
+        How strongly; 0 does not.
+
+    Raises
+    ------
+    InvalidValueError
+        If one is outside what it may be.
+    """
+
+    epochs: int = 10
+    batch_size: int = 16
+    learning_rate: float = 0.02
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    hidden: str = "rectified"
+    pool: int = 1
+    target: float = 0.1
+    pull: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
+            raise InvalidValueError(
+                "epochs and batch_size must be at least 1 and learning_rate positive, got "
+                f"{self.epochs}, {self.batch_size} and {self.learning_rate}"
+            )
+        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.pull < 0:
+            raise InvalidValueError(
+                "momentum must be in [0, 1), weight_decay and pull not negative, got "
+                f"{self.momentum}, {self.weight_decay} and {self.pull}"
+            )
+        if self.hidden not in HIDDEN:
+            raise InvalidValueError(
+                f"hidden must be one of {', '.join(HIDDEN)}, got {self.hidden!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FusionOptions:
+    """How to fit the machine and to fuse.
+
+    Attributes
+    ----------
+    rule : {"sum", "product"}
+    zones : int
+        Bands of the spectrogram whose patterns are counted apart.
+    penalty : float
+        Of support vectors on the wrong side, C; larger fits the training clips more closely.
+    patches : int
+        Most patches to fit to, from evenly spaced places of all clips; time grows with its square.
+    folds : int
+        For calibration: each patch's probability is learnt from machines that have not seen its
+        group.
+
+    Raises
+    ------
+    InvalidValueError
+        If one is outside what it may be.
+    """
+
+    rule: str = "sum"
+    zones: int = 10
+    penalty: float = 10.0
+    patches: int = 2000
+    folds: int = 3
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise InvalidValueError(f"rule must be sum or product, got {self.rule!r}")
+        if not self.penalty > 0:
+            raise InvalidValueError(f"penalty must be positive, got {self.penalty}")
+        if self.zones < 1 or self.patches < 2 or self.folds < 2:
+            raise InvalidValueError(
+                f"zones must be at least 1, patches and folds at least 2, got {self.zones}, "
+                f"{self.patches} and {self.folds}"
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from auralise.training.assessment import assess
 from auralise.training.evaluate import evaluate, logits_of
 from auralise.training.fit import Fitted, Progress, fit
 from auralise.training.jobs import Bar, Job, Parts, read_parts, tell_imbalance
+from auralise.training.pretraining import Pass
 from auralise.training.record import card_of, extra_of
+from auralise.training.stages import fused, start_of
 from auralise.training.voting import clip_logits
 
 __all__ = ["Bar", "Job", "Trained", "scores_of", "train_network", "unread"]
@@ -89,20 +91,26 @@ def train_network(
     start = time.monotonic()
     parts = read_parts(dataset, job, paper, bar, note)
     tell_imbalance(dataset, parts, job.options, note)
+    folder = out / f"{name}.training"
+    paper, state = start_of(job, paper, dataset.labels, parts.train, folder, _passes(bar))
+    # A pretraining has measured the frontend's values already.
+    options = job.options if state is None else replace(job.options, standardise=False)
     fitted = fit(
         paper,
         dataset.labels,
         parts.train,
         parts.valid,
-        job.options,
-        folder=out / f"{name}.training",
+        options,
+        folder=folder,
         resume=job.resume,
         machine=job.machine,
         multilabel=dataset.multilabel,
+        start=state,
         report=_reporter(bar, "ROC-AUC" if dataset.multilabel else "accuracy"),
     )
     if not fitted.leader:
         return None
+    fitted = fused(job, fitted, dataset.labels, parts.train)
     scores = scores_of(fitted, dataset, parts)
     card = card_of(name, job, fitted.architecture, dataset, parts.split.how, scores)
     extra = extra_of(job, card, dataset, parts, fitted, (time.monotonic() - start) / 60)
@@ -146,6 +154,13 @@ def _reporter(bar: Bar, score: str) -> Callable[[Progress], None]:
         if progress.valid_accuracy is not None:
             text += f", validation {score} {progress.valid_accuracy:.3f}"
         bar("training", done, progress.epochs * progress.steps, text)
+
+    return report
+
+
+def _passes(bar: Bar) -> Callable[[Pass], None]:
+    def report(step: Pass) -> None:
+        bar(f"pretraining {step.layer}", step.epoch, step.epochs, f"error {step.error:.3f}")
 
     return report
 

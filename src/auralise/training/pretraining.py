@@ -13,65 +13,12 @@ from auralise.errors import InvalidValueError, TrainingError
 from auralise.frontends.base import Frontend
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.models.base import Architecture
-from auralise.training.rbm import HIDDEN, ConvolutionalRBM
+from auralise.training.options import PretrainOptions
+from auralise.training.rbm import ConvolutionalRBM
 from auralise.training.statistics import spread_of
 from auralise.training.voting import at_level
 
-
-@dataclass(frozen=True, slots=True)
-class PretrainOptions:
-    """How to pretrain.
-
-    Attributes
-    ----------
-    epochs : int
-        Passes over the clips for each layer.
-    batch_size : int
-        Clips a step.
-    learning_rate : float
-        Of plain gradient descent with ``momentum``.
-    momentum : float
-    weight_decay : float
-    hidden : {"rectified", "binary"}
-        Units of the machines. The network's own units are rectified either way.
-    pool : int
-        Places of which at most one binary unit is on; 1 for none.
-    target : float
-        Mean answer that hidden units are drawn to by their offsets.
-    pull : float
-        How strongly; 0 does not.
-
-    Raises
-    ------
-    InvalidValueError
-        If one is outside what it may be.
-    """
-
-    epochs: int = 10
-    batch_size: int = 16
-    learning_rate: float = 0.02
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    hidden: str = "rectified"
-    pool: int = 1
-    target: float = 0.1
-    pull: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
-            raise InvalidValueError(
-                "epochs and batch_size must be at least 1 and learning_rate positive, got "
-                f"{self.epochs}, {self.batch_size} and {self.learning_rate}"
-            )
-        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.pull < 0:
-            raise InvalidValueError(
-                "momentum must be in [0, 1), weight_decay and pull not negative, got "
-                f"{self.momentum}, {self.weight_decay} and {self.pull}"
-            )
-        if self.hidden not in HIDDEN:
-            raise InvalidValueError(
-                f"hidden must be one of {', '.join(HIDDEN)}, got {self.hidden!r}"
-            )
+__all__ = ["Pass", "PretrainOptions", "Pretrained", "pretrain", "standardised_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +110,7 @@ def pretrain(
     options = options or PretrainOptions()
     if not clips:
         raise InvalidValueError("there are no clips to learn from")
-    architecture = _standardised(architecture, clips)
+    architecture = standardised_for(architecture, clips)
     source = _Source(architecture.frontend(), architecture.seconds, clips, options, seed)
     state: dict[str, Tensor] = {}
     history: list[Pass] = []
@@ -211,7 +158,7 @@ def _pretrain_layer(
         _fold(machine, *source.moments(below, generator.device), convolution)
 
 
-def _standardised(architecture: Architecture, clips: Sequence[Clip]) -> Architecture:
+def standardised_for(architecture: Architecture, clips: Sequence[Clip]) -> Architecture:
     """Put mean and deviation of the clips into a spectrogram frontend, as `fit` does."""
     frontend = architecture.frontend()
     if not isinstance(frontend, SpectrogramFrontend):

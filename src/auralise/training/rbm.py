@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auralise.errors import InvalidValueError
+from auralise.training.options import HIDDEN
 
 VISIBLE = ("gaussian", "binary")
-HIDDEN = ("rectified", "binary")
 
 
 class ConvolutionalRBM(nn.Module):

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from auralise.errors import InvalidValueError, UnknownNameError
 from auralise.models.base import Option
-from auralise.training.options import FitOptions
+from auralise.training.options import FitOptions, FusionOptions, PretrainOptions
+
+T = TypeVar("T", FitOptions, PretrainOptions, FusionOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,10 @@ class Recipe:
     from_memory : tuple of str
         Fields whose value was remembered of the paper and not read there. What stands in neither
         is a choice made here.
+    pretraining : PretrainOptions or None
+        How its layers are learned without labels first; None if they are not.
+    fusion : FusionOptions or None
+        How a support vector machine is fitted and fused with it afterwards; None if none is.
     """
 
     name: str
@@ -43,9 +49,12 @@ class Recipe:
     training: FitOptions
     published: tuple[str, ...] = ()
     from_memory: tuple[str, ...] = ()
+    pretraining: PretrainOptions | None = None
+    fusion: FusionOptions | None = None
 
 
-_KEYS = ("source", "architecture", "model", "training", "published", "from_memory")
+_STAGES = ("pretraining", "fusion")
+_KEYS = ("source", "architecture", "model", "training", *_STAGES, "published", "from_memory")
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -99,6 +108,7 @@ def read_recipe(name: str, text: str) -> Recipe:
     marks = {key: tuple(plain.get(key) or ()) for key in ("published", "from_memory")}
     for key, marked in marks.items():
         _check_keys(f"{key} of recipe {name!r}", dict.fromkeys(marked), tuple(training))
+    stages = {key: f"{key} of recipe {name!r}" for key in _STAGES if key in plain}
     return Recipe(
         name,
         str(plain["source"]),
@@ -107,7 +117,13 @@ def read_recipe(name: str, text: str) -> Recipe:
         options,
         marks["published"],
         marks["from_memory"],
+        _stage("pretraining", plain, stages, PretrainOptions()),
+        _stage("fusion", plain, stages, FusionOptions()),
     )
+
+
+def _stage(key: str, plain: Mapping[str, Any], stages: Mapping[str, str], base: T) -> T | None:
+    return changed(base, plain[key] or {}, stages[key]) if key in stages else None
 
 
 def options_of(plain: Mapping[str, Any], what: str, base: FitOptions | None = None) -> FitOptions:
@@ -127,8 +143,12 @@ def options_of(plain: Mapping[str, Any], what: str, base: FitOptions | None = No
     InvalidValueError
         If there is no such field, or its value is of another kind.
     """
-    base = base or FitOptions()
-    _check_keys(what, plain, tuple(field.name for field in fields(FitOptions)))
+    return changed(base or FitOptions(), plain, what)
+
+
+def changed(base: T, plain: Mapping[str, Any], what: str) -> T:
+    """Return options with some fields changed; see `options_of`, which is this for `FitOptions`."""
+    _check_keys(what, plain, tuple(field.name for field in fields(base)))
     changes = {key: _as(key, value, getattr(base, key), what) for key, value in plain.items()}
     return replace(base, **changes)
 

@@ -16,7 +16,7 @@ from auralise.datasets.base import Dataset
 from auralise.models.base import Architecture, ModelCard
 from auralise.training.fit import Fitted
 from auralise.training.jobs import Job, Parts
-from auralise.training.options import FitOptions
+from auralise.training.options import FitOptions, FusionOptions, PretrainOptions
 
 _GUARANTEE = (
     "No group ({grouping}) is on two sides of the split, so no take of a sound that was trained on "
@@ -50,7 +50,7 @@ def card_of(
         paper.frontend(),
         dataset.labels,
         paper.seconds,
-        architecture=job.architecture,
+        architecture="costa2017-fusion" if job.fusion else job.architecture,
         options=paper.options,
         licence=job.licence,
         source=paper.source,
@@ -67,6 +67,8 @@ def extra_of(
     guarantee = _NO_GUARANTEE if leaky else _GUARANTEE
     return {
         "training": asdict(job.options),
+        "pretraining": asdict(job.pretraining) if job.pretraining else None,
+        "fusion": asdict(job.fusion) if job.fusion else None,
         "recipe": job.recipe.name if job.recipe else "",
         "command": command(card, job, dataset.kind),
         "guarantee": guarantee.format(grouping=dataset.grouping, how=how),
@@ -92,7 +94,7 @@ _ALWAYS = ("epochs", "batch_size", "learning_rate", "seed")
 
 def command(card: ModelCard, job: Job, kind: str) -> str:
     """Return the command that makes a network again, but for the place of the data."""
-    what = f"--recipe {job.recipe.name}" if job.recipe else card.architecture
+    what = f"--recipe {job.recipe.name}" if job.recipe else job.architecture
     words = [f"auralise train {what} --data {kind}:FOLDER --out OUT"]
     words.append(f"--name {shlex.quote(card.name)}")
     base = job.recipe.training if job.recipe else FitOptions()
@@ -101,6 +103,7 @@ def command(card: ModelCard, job: Job, kind: str) -> str:
         if value != getattr(base, item.name) or item.name in _ALWAYS:
             words.append(_flag(item.name, value))
     words += [f"--option {shlex.quote(f'{key}={value}')}" for key, value in job.model.items()]
+    words += _stage_words(job)
     machine = job.machine
     for name, number in (("devices", machine.devices), ("nodes", machine.nodes)):
         if number > 1:
@@ -112,6 +115,27 @@ def command(card: ModelCard, job: Job, kind: str) -> str:
     if job.note:
         words.append(f"--note {shlex.quote(job.note)}")
     return " ".join(words)
+
+
+def _stage_words(job: Job) -> list[str]:
+    """Return what a command says of a pretraining and of a fusion, where the recipe does not."""
+    recipe = job.recipe
+    before, after = (recipe.pretraining, recipe.fusion) if recipe else (None, None)
+    words = []
+    if (job.pretraining is None) != (before is None):
+        words.append("--no-pretrain" if job.pretraining is None else "--pretrain")
+    if (job.fusion is None) != (after is None):
+        words.append(f"--fuse {job.fusion.rule if job.fusion else 'none'}")
+    stages: tuple[tuple[str, Any, Any], ...] = (
+        ("pretrain-option", job.pretraining, before or PretrainOptions()),
+        ("fusion-option", job.fusion, after or FusionOptions()),
+    )
+    for flag, options, base in stages:
+        for item in fields(options) if options else ():
+            value = getattr(options, item.name)
+            if value != getattr(base, item.name):
+                words.append(f"--{flag} {shlex.quote(f'{item.name}={value}')}")
+    return words
 
 
 def _flag(name: str, value: Any) -> str:  # noqa: ANN401
