@@ -66,7 +66,7 @@ def shell() -> Component:
     frame: Component = dmc.MantineProvider(
         [
             dcc.Location(id=ids.URL, refresh=False),
-            dcc.Store(id=ids.SCHEME, data="light"),
+            dcc.Store(id=ids.LOOK),
             html.A("Skip to the page", href="#page", className="skip"),
             html.Header(
                 [

@@ -3,7 +3,7 @@
 URL = "url"
 PAGE = "page"
 NAVIGATION = "navigation"
-SCHEME = "scheme"  # "light" or "dark", as shown
+LOOK = "look"  # one of `drawings.LOOKS`, as shown
 
 MODEL = "choose-model"
 SONG = "choose-song"
@@ -21,6 +21,7 @@ SOUNDS = "sounds"
 PLAYERS = "players"
 SAID = "said"
 FIGURE = "figure"
+FIGURE_URL = "figure-url"
 FIGURE_BOX = "figure-box"
 GRID = "grid"
 GRID_KEY = "grid-key"

@@ -6,12 +6,12 @@ from flask import Flask, Response, abort, request, send_file
 
 from .cache import DiskCache
 
-TYPES = {"wav": "audio/wav", "zip": "application/zip"}
+TYPES = {"wav": "audio/wav", "zip": "application/zip", "json": "application/json"}
 """What may be fetched, by the ending of its id."""
 
 
 def register_media(server: Flask, cache: DiskCache) -> None:
-    """Serve ``/media/<id>.wav`` and ``/media/<id>.zip``.
+    """Serve ``/media/<id>``, a sound, a bundle or a drawn figure.
 
     An id is a name that the cache made; it is looked up and never taken for a path. Ranges of bytes
     are answered, so that a player can jump. An id means one content for ever, so browsers may keep

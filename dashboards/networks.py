@@ -65,10 +65,14 @@ class NetworkPool:
     """
 
     def __init__(self, folders: Sequence[Path] = (), copies: int = 2) -> None:
-        own = sorted(read_manifest(), key=lambda name: (name != DEFAULT_MODEL, name))
+        entries = read_manifest()
+        own = sorted(entries, key=lambda name: (name != DEFAULT_MODEL, name))
         self._where: dict[str, Path | None] = dict.fromkeys(own)
+        self._entries = dict(entries)  # as they are now: networks are loaded once, too
         for folder in folders:
-            self._where.update(dict.fromkeys(sorted(read_manifest(folder)), folder))
+            entries = read_manifest(folder)
+            self._where.update(dict.fromkeys(sorted(entries), folder))
+            self._entries.update(entries)
         self._copies = copies
         self._lock = threading.Lock()
         self._turn = threading.BoundedSemaphore(copies)
@@ -89,7 +93,12 @@ class NetworkPool:
         UnknownNameError
             If there is no such network.
         """
-        return read_manifest(self._folder(name))[name]
+        self._folder(name)
+        return self._entries[name]
+
+    def takes_spectrograms(self, name: str) -> bool:
+        """Say whether a network takes spectrograms; no network is loaded for that."""
+        return bool(self.entry(name)["frontend"]["kind"] == "spectrogram")
 
     def fresh(self, name: str) -> MusicNetwork:
         """Load a network anew, for work that takes long and shall keep nobody waiting."""

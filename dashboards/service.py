@@ -22,13 +22,13 @@ from auralise.phase import PHASE_METHODS
 
 from . import activity
 from .activity import Activity
-from .cache import DiskCache
+from .cache import DiskCache, Recent
 from .jobs import Jobs, JobState, Progress
 from .networks import Layer, NetworkPool
 from .rendering import Rendered, Sound
 from .songs import SongInfo
 from .studies import LayerReach, Studies, reach_of
-from .studio import Studio
+from .studio import Studio, key_of
 from .views import View, parse_view
 
 MAX_BYTES = 2 * 1024**3
@@ -60,7 +60,8 @@ class Service:
         self.networks = NetworkPool(models, copies=max(1, min(4, os.cpu_count() or 1)))
         self.jobs = Jobs()
         self.studies = Studies(self.networks, self.jobs)
-        self.studio = Studio(self.cache, self.networks, folder / "uploads")
+        self._activities: Recent[Mapping[str, Activity]] = Recent(16)
+        self.studio = Studio(self.cache, self.networks, folder / "uploads", self._activities.drop)
         self.songs = self.studio.songs
 
     @property
@@ -128,6 +129,10 @@ class Service:
     def activities(self, view: View) -> Mapping[str, Activity]:
         """Return the activity of every layer of the view's network, by name."""
         view = self.resolve(view)
+        key = key_of(view, unit=False)
+        recent = self._activities.get(key)
+        if recent is not None:
+            return recent
         name = self.studio.name("activity", "npz", view, scope=True)
 
         def measure() -> bytes:
@@ -137,9 +142,11 @@ class Service:
                 return activity.measure_activity(network, features)
 
         found = activity.read_activity(self.cache.get_or_make(name, measure))
-        if found is None:
-            self.cache.write(name, measure())
-            return self.activities(view)
+        if found is None:  # damaged
+            content = measure()
+            self.cache.write(name, content)
+            found = activity.read_activity(content) or {}
+        self._activities.put(key, found)
         return found
 
     def render(self, view: View) -> Rendered:

@@ -287,7 +287,7 @@ def test_a_rendering_is_what_the_library_gives(service, model):
 def test_the_same_view_is_made_once_and_again_when_its_sounds_are_gone(service, monkeypatch):
     view = View(layer="conv1", unit=7)
     made, make = [], service.studio._make
-    monkeypatch.setattr(service.studio, "_make", lambda view: made.append(1) or make(view))
+    monkeypatch.setattr(service.studio, "_make", lambda views: made.append(1) or make(views))
     first = service.render(view)
     service.studio._rendered.drop(DEMO)
     again = service.render(view)
@@ -298,6 +298,42 @@ def test_the_same_view_is_made_once_and_again_when_its_sounds_are_gone(service, 
     service.cache.path(first.source.media).unlink()
     assert service.render(view).source.media == first.source.media
     assert made == [1, 1]
+
+
+def test_units_that_several_visitors_wait_for_are_made_in_one_pass(service, monkeypatch):
+    passes, make, begun, go = [], service.studio._make, threading.Event(), threading.Event()
+
+    def slow(views):
+        passes.append([view.unit for view in views])
+        begun.set()
+        assert go.wait(30)
+        return make(views)
+
+    monkeypatch.setattr(service.studio, "_make", slow)
+    found = {}
+
+    def ask(unit):
+        found[unit] = service.render(View(layer="conv1", unit=unit))
+
+    threads = [threading.Thread(target=ask, args=(unit,)) for unit in (20, 21, 22)]
+    threads[0].start()
+    assert begun.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    while sum(map(len, service.studio._asked.values())) < 3:
+        time.sleep(0.01)
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert [len(units) for units in passes] == [1, 2]
+    assert sorted(unit for units in passes for unit in units) == [20, 21, 22]
+    assert service.studio._asked == {}
+    assert {unit: rendered.unit for unit, rendered in found.items()} == {
+        unit: f"conv1:{unit}" for unit in (20, 21, 22)
+    }
+    monkeypatch.undo()
+    alone = service.studio._make([service.resolve(View(layer="conv1", unit=22))])[0]
+    assert alone.activation == pytest.approx(found[22].activation, rel=1e-5)
 
 
 def test_a_moved_target_is_followed_there(service):

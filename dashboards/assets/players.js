@@ -11,6 +11,7 @@ window.auralise = (() => {
   let wanted = false; // play as soon as the sounds are there
   let loading = 0;
   let mirroring = false;
+  let begin = 0; // where playing starts when nobody has said where
   const watchers = [];
 
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -62,7 +63,7 @@ window.auralise = (() => {
     element.preload = "auto";
     element.addEventListener("ended", () => {
       if (key !== chosen) return;
-      if (loop) { seek(loop.start); play(); } else { pause(); seek(0); }
+      if (loop) { seek(loop.start); play(); } else { pause(); seek(begin); }
     });
     for (const name of ["play", "pause", "seeked"]) element.addEventListener(name, show);
   }
@@ -77,11 +78,23 @@ window.auralise = (() => {
     entry.row.classList.toggle("main", Boolean(spec.main));
   }
 
-  async function load(element, specs) {
+  /* All waveforms are drawn on one scale, on which the highest peak fills the height. */
+  function scale() {
+    let highest = 0;
+    for (const { wave } of rows.values()) {
+      const data = wave.getDecodedData();
+      if (!data) continue;
+      for (const value of data.getChannelData(0)) highest = Math.max(highest, Math.abs(value));
+    }
+    return highest > 0 ? 1 / highest : 1;
+  }
+
+  async function load(element, specs, from = 0) {
     if (element !== box) { clear(); box = element; }
     const turn = ++loading;
     const resume = wanted || playing();
     const at = time();
+    const known = specs.some((spec) => rows.has(spec.key) && rows.get(spec.key).spec.url === spec.url);
     const keys = specs.map((spec) => spec.key);
     for (const key of [...rows.keys()].filter((name) => !keys.includes(name))) remove(key);
     for (const entry of rows.values()) media(entry).pause();
@@ -102,9 +115,12 @@ window.auralise = (() => {
     }
     if (turn !== loading) return;
     box.dataset.state = "ready";
+    begin = from;
+    const barHeight = scale();
+    for (const entry of rows.values()) entry.wave.setOptions({ barHeight });
     drawLoop();
     choose(chosen);
-    seek(at < duration() - 0.05 ? at : 0);
+    if (known || loop) seek(at < duration() - 0.05 ? at : 0); else seek(begin);
     wanted = false;
     if (resume) play(); else show();
   }

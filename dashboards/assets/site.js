@@ -187,23 +187,29 @@
     request.send(file);
   }
 
-  /* Light and dark: figures follow what Mantine shows. */
+  /* Light and dark, wide and narrow: figures follow what is shown. */
 
-  function scheme() {
-    const shown = document.documentElement.dataset.mantineColorScheme === "dark" ? "dark" : "light";
-    window.dash_clientside.set_props("scheme", { data: shown });
+  let look = null;
+
+  function follow() {
+    const scheme = document.documentElement.dataset.mantineColorScheme === "dark" ? "dark" : "light";
+    const shown = window.innerWidth < 640 ? `${scheme}-narrow` : scheme;
+    if (shown === look) return;
+    look = shown;
+    window.dash_clientside.set_props("look", { data: shown });
     players.recolour();
   }
 
-  new MutationObserver(scheme).observe(document.documentElement, {
+  new MutationObserver(follow).observe(document.documentElement, {
     attributes: true, attributeFilter: ["data-mantine-color-scheme"],
   });
+  window.addEventListener("resize", () => { if (look) follow(); });
 
   const started = setInterval(() => {
     if (!byId("page") || !window.dash_clientside.set_props) return;
     clearInterval(started);
-    scheme();
-  }, 50);
+    follow();
+  }, 20);
 
   /* What callbacks call. */
 
@@ -218,7 +224,7 @@
           return "";
         }
         mark(data.unit);
-        players.load(holder, data.sounds);
+        players.load(holder, data.sounds, data.from || 0);
         return "";
       },
       choose(...given) {
@@ -249,6 +255,14 @@
         const at = Number(point.x).toFixed(3);
         go({ at: sounds.hertz && Number.isFinite(hertz) ? `${at},${hertz.toFixed(1)}` : at });
         return null;
+      },
+      async figure(url) {
+        const kept = window.dash_clientside.no_update;
+        if (!url) return [kept, kept];
+        const answer = await fetch(url);
+        if (!answer.ok) return [kept, kept];
+        const figure = await answer.json();
+        return [figure, { height: `${figure.layout.height}px` }];
       },
       fetch(url) {
         if (url && url !== last.url) {

@@ -14,12 +14,12 @@ from dash.development.base_component import Component
 from auralise.errors import AuraliseError
 from auralise.filters.sweeps import STIMULI
 from auralise.output.figures import hertz_label
-from auralise.output.palette import DARK, LIGHT
 from auralise.output.tuning_figures import tuning_figure
 from auralise.output.tuning_interactive import draw_tuning
 
 from .. import ids
 from ..activity import Activity
+from ..drawings import theme_of
 from ..jobs import JobState
 from ..links import plain, view_of
 from ..networks import Layer
@@ -162,10 +162,10 @@ def _register_tuning(app: Dash, service: Service) -> None:
         Output(CANCEL, "disabled"),
         Input(JOB, "data"),
         Input(TICK, "n_intervals"),
-        Input(ids.SCHEME, "data"),
+        Input(ids.LOOK, "data"),
     )
-    def watch(job: str | None, _ticks: int | None, scheme: str) -> tuple[Any, ...]:
-        return state_of(service, job, scheme)
+    def watch(job: str | None, _ticks: int | None, look: str | None) -> tuple[Any, ...]:
+        return state_of(service, job, look)
 
     @app.callback(
         Output(CANCEL, "n_clicks"),
@@ -278,7 +278,7 @@ def _activity(activity: Activity | None) -> tuple[str, str]:
     return f"{activity.dead} of {activity.units}", f"{float(activity.active.mean()):.0%}"
 
 
-def state_of(service: Service, job: str | None, scheme: str) -> tuple[Any, ...]:
+def state_of(service: Service, job: str | None, look: str | None) -> tuple[Any, ...]:
     """Return progress, what is said, the figure, and whether clock and cancel are off."""
     if job is None:
         return 0, "", None, True, True
@@ -287,7 +287,7 @@ def state_of(service: Service, job: str | None, scheme: str) -> tuple[Any, ...]:
     except AuraliseError as error:
         return 0, str(error), None, True, True
     if isinstance(state.result, TuningStudy):
-        return 100, "", tuning_graph(state.result, scheme), True, True
+        return 100, "", tuning_graph(state.result, look), True, True
     return 100 * (state.share or 0.0), _words(state), no_update, state.ended, state.ended
 
 
@@ -298,10 +298,10 @@ def _words(state: JobState) -> str:
     return f"{state.stage or 'waiting for its turn'}{steps}…"
 
 
-def tuning_graph(study: TuningStudy, scheme: str) -> Component:
+def tuning_graph(study: TuningStudy, look: str | None) -> Component:
     """Return the curves of a layer in the page's colours."""
     figure = tuning_figure(study.tuning, study.curves)
-    drawn = draw_tuning(figure, DARK if scheme == "dark" else LIGHT)
+    drawn = draw_tuning(figure, theme_of(look))
     return dcc.Graph(
         figure=drawn, config=_CONFIG, responsive=True, style={"height": f"{drawn.layout.height}px"}
     )

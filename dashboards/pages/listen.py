@@ -9,19 +9,12 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from dash.development.base_component import Component
 
 from auralise.errors import AuraliseError
-from auralise.frontends.spectrogram import SpectrogramFrontend
-from auralise.output.figures import Figure, place_in_words
-from auralise.output.interactive import draw, height_of
-from auralise.output.palette import DARK, LIGHT
-from auralise.output.words import decibels, number
 
-from .. import ids
+from .. import drawings, ids
 from ..links import chosen, plain, view_of
-from ..rendering import Rendered
 from ..security import session_id
 from ..service import Service
-from ..views import View
-from ..widgets import controls, grid, notice
+from ..widgets import controls, grid, heard, notice
 from ..widgets.players import players
 
 PATH, TITLE = "/listen", "Listen"
@@ -40,6 +33,7 @@ def layout(service: Service) -> Component:
             dcc.Store(id=ids.VIEW),
             dcc.Store(id=ids.SOUNDS),
             dcc.Store(id=ids.GRID_KEY),
+            dcc.Store(id=ids.FIGURE_URL),
             html.Div(
                 [
                     html.H1("What does this unit listen for?"),
@@ -133,7 +127,7 @@ def _map() -> Component:
                 className="quiet",
             ),
             html.Div(
-                dcc.Graph(id=ids.FIGURE, config=_CONFIG, figure=_blank(), responsive=True),
+                dcc.Graph(id=ids.FIGURE, config=_CONFIG, figure=drawings.blank(), responsive=True),
                 id=ids.FIGURE_BOX,
                 className="figure",
             ),
@@ -144,21 +138,6 @@ def _map() -> Component:
         ],
         className="card",
     )
-
-
-def _blank() -> dict[str, Any]:
-    hidden = {"visible": False}
-    clear = "rgba(0,0,0,0)"
-    return {
-        "data": [],
-        "layout": {
-            "height": 640,
-            "paper_bgcolor": clear,
-            "plot_bgcolor": clear,
-            "xaxis": hidden,
-            "yaxis": hidden,
-        },
-    }
 
 
 def register(app: Dash, service: Service) -> None:
@@ -197,7 +176,8 @@ def choices_of(service: Service, search: str | None, session: str) -> tuple[Any,
         layers = controls.options(tuple(layer.name for layer in service.layers(view.model)))
     except AuraliseError as error:
         return None, notice.problem(error), *([no_update] * 14)
-    sonifications, phases = sonification_options(service, view), phase_options(service, view)
+    sonifications = controls.sonification_options(service, view.model)
+    phases = controls.phase_options(service, view.model)
     songs = controls.song_options(service, session)
     if view.song not in {song["value"] for song in songs}:
         songs.append({"value": view.song, "label": service.songs.info(view.song).title})
@@ -213,32 +193,6 @@ def choices_of(service: Service, search: str | None, session: str) -> tuple[Any,
         len(sonifications) == 1,
         len(phases) == 1,
     )
-
-
-def is_spectrogram(service: Service, view: View) -> bool:
-    """Say whether a view's network takes spectrograms."""
-    with service.networks.borrow(view.model) as network:
-        return isinstance(network.card.frontend, SpectrogramFrontend)
-
-
-def sonification_options(service: Service, view: View) -> list[dict[str, str]]:
-    """Return how a map can be made audible; raw audio leaves no choice."""
-    if not is_spectrogram(service, view):
-        return [{"value": "", "label": "the map is a sound"}]
-    return [
-        {"value": "", "label": "mask on the song"},
-        {"value": "magnitude", "label": "sound of its own"},
-    ]
-
-
-def phase_options(service: Service, view: View) -> list[dict[str, str]]:
-    """Return the phase methods; raw audio needs none."""
-    if not is_spectrogram(service, view):
-        return [{"value": "", "label": "none needed"}]
-    return [
-        {"value": "", "label": "as it fits"},
-        *controls.options(service.phases, controls.PHASES),
-    ]
 
 
 def _register_units(app: Dash, service: Service) -> None:
@@ -278,19 +232,22 @@ def _register_sound(app: Dash, service: Service) -> None:
         return sounds_of(service, search)
 
     @app.callback(
-        Output(ids.FIGURE, "figure"),
-        Output(ids.FIGURE, "style"),
+        Output(ids.FIGURE_URL, "data"),
         Input(ids.SOUNDS, "data"),
-        Input(ids.SCHEME, "data"),
+        Input(ids.LOOK, "data"),
         State(ids.URL, "search"),
     )
-    def figure(
-        sounds: dict[str, Any] | None, scheme: str, search: str | None
-    ) -> tuple[Any, dict[str, str]]:
-        if not sounds or not sounds["sounds"]:
-            return _blank(), {"height": "640px"}
-        return figure_of(service.render(chosen(service, search)).figure, scheme)
+    def figure(sounds: dict[str, Any] | None, look: str | None, search: str | None) -> Any:  # noqa: ANN401
+        if not sounds or not sounds["sounds"] or look is None:
+            return None
+        return drawings.drawing(service, chosen(service, search), look)
 
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise", "figure"),
+        Output(ids.FIGURE, "figure"),
+        Output(ids.FIGURE, "style"),
+        Input(ids.FIGURE_URL, "data"),
+    )
     app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("auralise", "sounds"),
         Output(ids.SAID, "children"),
@@ -313,81 +270,7 @@ def sounds_of(service: Service, search: str | None) -> tuple[Any, ...]:
     except AuraliseError as error:
         empty: dict[str, Any] = {"sounds": [], "unit": None}
         return empty, html.H2("Nothing to hear"), html.P(str(error), className="quiet")
-    return player_data(view, rendered), _heading(view, rendered), _numbers(view, rendered)
-
-
-def figure_of(figure: Figure, scheme: str) -> tuple[Any, dict[str, str]]:
-    """Return a figure in the page's colours, and the style that gives it its height."""
-    theme = DARK if scheme == "dark" else LIGHT
-    return draw(figure, theme), {"height": f"{height_of(figure)}px"}
-
-
-def player_data(view: View, rendered: Rendered) -> dict[str, Any]:
-    """Return what the script needs to fill the players and to answer clicks in the figure."""
-    labels = (("source", "Song", "s"), ("round-trip", "Round trip", "r"), ("unit", "Unit", "a"))
-    notes = ("as the network hears it", "there and back, nothing removed", rendered.unit)
-    maps = [
-        index
-        for index, panel in enumerate(rendered.figure.panels)
-        if panel.kind == "image" and panel.scale == "signed"
-    ]
-    raw = rendered.sonification == "waveform"
-    if raw:
-        maps = [i for i, p in enumerate(rendered.figure.panels) if p.title.startswith("Relevance")]
-    return {
-        "unit": view.unit,
-        "maps": maps,
-        "hertz": not raw,
-        "sounds": [
-            {
-                "key": key,
-                "label": label,
-                "letter": letter.upper(),
-                "note": note,
-                "url": sound.url,
-                "main": key == "unit",
-            }
-            for (key, label, letter), note, sound in zip(
-                labels, notes, rendered.sounds, strict=True
-            )
-        ],
-    }
-
-
-def _heading(view: View, rendered: Rendered) -> list[Component]:
-    where = "the whole map" if rendered.place is None else place_in_words(rendered.place)
-    back = (
-        [html.A("back to its strongest place", href="?", **{"data-go": '{"at": null}'})]  # type: ignore[arg-type]
-        if view.at != "peak"
-        else [html.A("follow everywhere", href="?at=whole", **{"data-go": '{"at": "whole"}'})]  # type: ignore[arg-type]
-    )
-    words: list[Any] = [
-        f"Followed at {where}, where its value is {number(rendered.activation)}. ",
-        *back,
-    ]
-    said = notice.flags(rendered.flags, rendered.notes)
-    return [
-        html.H2([html.Code(rendered.unit), f" of {view.model}"]),
-        html.P(words, className="quiet"),
-        *([said] if said else []),
-    ]
-
-
-def _numbers(view: View, rendered: Rendered) -> Component:
-    scores = rendered.scores
-    heard = [
-        ("on the song", "source"),
-        ("round trip", "round_trip"),
-        ("on its own sound", "auralised"),
-    ]
-    entries = [
-        *((f"Peak {words}", number(scores[f"activation_{name}"])) for words, name in heard),
-        ("Raised for listening by", decibels(rendered.auralised.gain_db)),
-        ("Spectral convergence", decibels(scores["spectral_convergence_db"])),
-        ("of the round trip", decibels(scores["round_trip_convergence_db"])),
-        ("Phase", rendered.phase),
-    ]
-    return notice.facts(entries)
+    return heard.player_data(view, rendered), heard.heading(view, rendered), heard.numbers(rendered)
 
 
 def _register_download(app: Dash, service: Service) -> None:

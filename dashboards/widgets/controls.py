@@ -79,3 +79,23 @@ def song_options(service: Service, session: str) -> list[dict[str, str]]:
         {"value": song.id, "label": f"{song.title} ({song.seconds:.0f} s)"}
         for song in service.song_list(session)
     ]
+
+
+def sonification_options(service: Service, model: str) -> list[dict[str, str]]:
+    """Return how a map can be made audible; raw audio leaves no choice."""
+    if not service.networks.takes_spectrograms(model):
+        return [{"value": "", "label": "the map is a sound"}]
+    return [
+        {"value": "", "label": "mask on the song"},
+        {"value": "magnitude", "label": "sound of its own"},
+    ]
+
+
+def phase_options(service: Service, model: str) -> list[dict[str, str]]:
+    """Return the phase methods; raw audio needs none."""
+    if not service.networks.takes_spectrograms(model):
+        return [{"value": "", "label": "none needed"}]
+    return [
+        {"value": "", "label": "as it fits"},
+        *options(service.phases, PHASES),
+    ]
