@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ from auralise.activations.receptive_field import ReceptiveField
 from auralise.audio import Waveform
 from auralise.cli.defaults import DEFAULT_MODEL
 from auralise.errors import AuraliseError, UnknownNameError
+from auralise.filters.untrained import untrained_networks
 from auralise.models import MusicNetwork, load_model, read_manifest
 
 PATIENCE = 20.0
 """Seconds that a request waits for its turn before it is sent away."""
+
+UNTRAINED = ".untrained"
+"""Ends the name of a network as it was before training, with one seed."""
 
 _settings = threading.local()
 
@@ -73,6 +77,13 @@ class NetworkPool:
             entries = read_manifest(folder)
             self._where.update(dict.fromkeys(sorted(entries), folder))
             self._entries.update(entries)
+        for name, entry in list(self._entries.items()):
+            if entry.get("architecture"):
+                self._entries[name + UNTRAINED] = {
+                    **entry,
+                    "sha256": f"untrained {entry['sha256']}",
+                }
+                self._where[name + UNTRAINED] = self._where[name]
         self._copies = copies
         self._lock = threading.Lock()
         self._turn = threading.BoundedSemaphore(copies)
@@ -81,9 +92,15 @@ class NetworkPool:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all networks, the given folders' first."""
-        given = [name for name, folder in self._where.items() if folder is not None]
-        return (*given, *(name for name in self._where if name not in given))
+        """Names of all networks, the given folders' first, without those before training."""
+        trained = [name for name in self._where if not name.endswith(UNTRAINED)]
+        given = [name for name in trained if self._where[name] is not None]
+        return (*given, *(name for name in trained if name not in given))
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Names under which networks are found as they were before training, in the same order."""
+        return tuple(name + UNTRAINED for name in self.names if name + UNTRAINED in self._where)
 
     def entry(self, name: str) -> Mapping[str, Any]:
         """Return what the manifest says of a network.
@@ -103,7 +120,12 @@ class NetworkPool:
     def fresh(self, name: str) -> MusicNetwork:
         """Load a network anew, for work that takes long and shall keep nobody waiting."""
         setup_thread()
-        return load_model(name, self._folder(name))
+        folder = self._folder(name)
+        if not name.endswith(UNTRAINED):
+            return load_model(name, folder)
+        card = load_model(name.removesuffix(UNTRAINED), folder).card
+        untrained = untrained_networks(card, (0,))[0]
+        return MusicNetwork(untrained.module, replace(untrained.card, name=name))
 
     @contextmanager
     def borrow(self, name: str) -> Iterator[MusicNetwork]:

@@ -6,9 +6,11 @@ Nothing here knows of browsers. Every answer is a frozen value; every refusal is
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from auralise import __version__
 from auralise.activations.receptive_field import ReceptiveField
 from auralise.audio.files import encode_wav
 from auralise.audio.waveform import Waveform
+from auralise.auralisation import prepare
 from auralise.errors import InvalidValueError
 from auralise.inversion import INVERTERS
 from auralise.phase import PHASE_METHODS
 
-from . import activity
+from . import activity, rendering
 from .activity import Activity
 from .cache import DiskCache, Recent
 from .jobs import Jobs, JobState, Progress
@@ -29,7 +32,7 @@ from .rendering import Rendered, Sound
 from .songs import SongInfo
 from .studies import LayerReach, Studies, reach_of
 from .studio import Studio, key_of
-from .views import View, parse_view
+from .views import DEMO, View, parse_view
 
 MAX_BYTES = 2 * 1024**3
 """Limit of the cache on disk, unless told otherwise."""
@@ -180,11 +183,34 @@ class Service:
 
         return self.jobs.start(("reach", model), work)
 
-    def sound(self, waveform: Waveform, key: str) -> Sound:
-        """Make a sound within [-1, 1] fetchable by the browser; ``key`` is all it depends on."""
-        name = self.cache.name("sound", "wav", version=__version__, key=key)
-        self.cache.get_or_make(name, lambda: encode_wav(waveform))
-        return Sound(name, waveform.duration, waveform.sample_rate, 0.0)
+    def sounds(self, view: View, heard: Mapping[str, Waveform], **key: object) -> dict[str, Sound]:
+        """Bring sounds to one level and make them fetchable by the browser.
+
+        Parameters
+        ----------
+        view : View
+            Whose song they are made of; they go when it goes.
+        heard : mapping of str to Waveform
+        **key
+            All that they depend on beside the song, as plain values.
+        """
+        text = json.dumps(key, sort_keys=True)
+        scope = {"scope": view.song} if view.song != DEMO else {}
+        sounds = {}
+        matched = rendering.match_levels(list(heard.values()))
+        for what, (waveform, gain) in zip(heard, matched, strict=True):
+            name = self.cache.name(
+                "sound", "wav", **scope, what=what, key=text, version=__version__
+            )
+            self.cache.get_or_make(name, partial(encode_wav, waveform))
+            sounds[what] = Sound(name, waveform.duration, waveform.sample_rate, gain)
+        return sounds
+
+    def excerpt(self, view: View) -> Waveform:
+        """Return the view's stretch of its song as its network hears it: its rate and length."""
+        view = self.resolve(view)
+        with self.networks.borrow(view.model) as network:
+            return prepare(network, self.studio.excerpt(network, view).waveform)[0]
 
     def warm(self) -> None:
         """Do once what the first visitor would wait for: load a network, follow one unit."""

@@ -10,8 +10,8 @@ from auralise.filters.sweeps import STIMULI, frequency_grid
 from auralise.filters.tuning import Tuning, tune
 from auralise.filters.tuning_curves import TuningCurves, tuning_curves
 from auralise.models import MusicNetwork
-from auralise.output.filter_bundle import FilterStudy, study_filters
 
+from .banks import BankStudy, study_bank
 from .jobs import Jobs, JobState, Progress
 from .networks import Layer, NetworkPool
 
@@ -66,7 +66,7 @@ class Studies:
         self._networks = networks
         self._jobs = jobs
 
-    def filters(self, model: str) -> FilterStudy:
+    def bank(self, model: str, *, untrained: bool = False) -> BankStudy:
         """Return what the first layer of a network is tuned to, beside untrained ones.
 
         Raises
@@ -76,24 +76,31 @@ class Studies:
         NetworkError
             If its first layer cannot be analysed.
         """
-        state = self.start_filters(model)
+        state = self.start_bank(model, untrained=untrained)
         while not state.ended:
             state = self._jobs.wait(state.id, 60.0)
-        if not isinstance(state.result, FilterStudy):
+        if not isinstance(state.result, BankStudy):
             raise NetworkError(state.error or "the computation was stopped; load the page again")
         return state.result
 
-    def start_filters(self, model: str) -> JobState:
-        """Start the study of a first layer, or return the one there is; its result: FilterStudy."""
+    def start_bank(self, model: str, *, untrained: bool = False) -> JobState:
+        """Start the study of a first layer, or return the one there is; its result: BankStudy.
+
+        Parameters
+        ----------
+        model : str
+        untrained : bool
+            Study the architecture before training instead.
+        """
         self._networks.entry(model)
 
-        def work(progress: Progress) -> FilterStudy:
+        def work(progress: Progress) -> BankStudy:
             progress("loading the network", 0, 0)
             network = self._networks.fresh(model)
             progress("filters beside those of untrained networks", 0, 0)
-            return study_filters(network)
+            return study_bank(network, untrained=untrained)
 
-        return self._jobs.start(("filters", model), work)
+        return self._jobs.start(("bank", model, untrained), work)
 
     def start_tuning(
         self, model: str, layer: str, *, stimulus: str = "tone", frequencies: int = 100

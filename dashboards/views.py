@@ -124,7 +124,7 @@ def parse_view(query: str | Mapping[str, str]) -> View:
     if texts.get("seconds"):
         view = replace(view, seconds=_number("seconds", texts["seconds"], 0.1, LONGEST))
     if texts.get("unit"):
-        view = replace(view, unit=_channel(texts["unit"]))
+        view = replace(view, unit=channel_of("unit", texts["unit"]))
     if texts.get("at"):
         parse_at(texts["at"])
         view = replace(view, at=texts["at"])
@@ -194,9 +194,16 @@ def _number(name: str, text: str, low: float, high: float) -> float:
     return value
 
 
-def _channel(text: str) -> int:
+def channel_of(name: str, text: str) -> int:
+    """Read the number of a unit or filter.
+
+    Raises
+    ------
+    InvalidValueError
+        If it is none; the message names ``name``.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise InvalidValueError(f"unit must be a whole number from 0 on, got {text!r}")
+        raise InvalidValueError(f"{name} must be a whole number from 0 on, got {text!r}")
     return int(text)
 
 

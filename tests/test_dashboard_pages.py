@@ -40,7 +40,8 @@ def test_every_callback_talks_to_a_component_that_exists(service):
         for part in [*callback["inputs"], *callback["state"]]
     }
     assert ids.URL in wired
-    assert wired <= set(ids_in(app.validation_layout))
+    known = set(ids_in(app.validation_layout))
+    assert {name for name in wired if not name.startswith("{")} <= known
 
 
 def test_two_apps_do_not_share_callbacks(service):

@@ -396,7 +396,7 @@ def test_threads_have_networks_to_themselves(service):
 
 
 def test_filters_are_studied_once(service):
-    assert service.studies.filters(RAW) is service.studies.filters(RAW)
+    assert service.studies.bank(RAW) is service.studies.bank(RAW)
 
 
 def test_tuning_is_a_job_and_refuses_unknown_layers(service):

@@ -42,19 +42,27 @@
   function unit(link) {
     players.expect();
     mark(link.dataset.unit);
-    if (byId("players")) byId("players").dataset.state = "loading";
-    if (link.getAttribute("aria-current") === "true" && query().get("unit") === link.dataset.unit) {
+    const changes = link.dataset.go ? JSON.parse(link.dataset.go) : { unit: link.dataset.unit, at: null };
+    const wanted = Object.entries(changes).filter(([, value]) => value !== null);
+    if (wanted.every(([name, value]) => query().get(name) === String(value)) && players.ready()) {
       players.play();
       return;
     }
-    go({ unit: link.dataset.unit, at: null });
+    go(changes);
   }
 
-  const cells = () => [...document.querySelectorAll("#grid a[data-unit]")];
+  const cells = () => [...document.querySelectorAll(".grid a[data-unit]")];
 
   function mark(channel) {
     for (const cell of cells()) {
-      if (cell.dataset.unit === String(channel)) cell.setAttribute("aria-current", "true");
+      if (cell.dataset.unit === String(channel)) {
+        cell.setAttribute("aria-current", "true");
+        const grid = cell.closest(".grid");
+        const below = cell.offsetTop - grid.offsetTop;
+        if (below < grid.scrollTop || below + cell.offsetHeight > grid.scrollTop + grid.clientHeight) {
+          grid.scrollTop = below - grid.clientHeight / 2;
+        }
+      }
       else cell.removeAttribute("aria-current");
     }
   }
@@ -80,8 +88,9 @@
   });
 
   function step(event) {
-    const all = cells();
-    const at = all.findIndex((cell) => cell.getAttribute("aria-current") === "true");
+    const now = cells().find((cell) => cell.getAttribute("aria-current") === "true") || cells()[0];
+    const all = [...now.closest(".grid").querySelectorAll("a[data-unit]")];
+    const at = all.indexOf(now);
     const top = all[0].offsetTop;
     const columns = all.filter((cell) => cell.offsetTop === top).length;
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
@@ -255,6 +264,17 @@
         const at = Number(point.x).toFixed(3);
         go({ at: sounds.hertz && Number.isFinite(hertz) ? `${at},${hertz.toFixed(1)}` : at });
         return null;
+      },
+      point(clicks) {
+        const [changed] = window.dash_clientside.callback_context.triggered;
+        const click = changed && changed.value;
+        const text = click && click.points && String(click.points[0].text || "");
+        const found = text && text.match(/:(\d+): /);
+        if (found) {
+          players.expect();
+          go({ filter: found[1], side: JSON.parse(changed.prop_id.replace(/\.clickData$/, "")).side });
+        }
+        return "";
       },
       async figure(url) {
         const kept = window.dash_clientside.no_update;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +20,9 @@ MOST = 256
 """Most units that are shown; of larger layers, the strongest."""
 
 
-def unit_grid(activity: Activity, current: int | None) -> list[Component]:
+def unit_grid(
+    activity: Activity, current: int | None, part: str = "unit", prefix: str = ""
+) -> list[Component]:
     """Return one cell per unit.
 
     Parameters
@@ -26,12 +30,23 @@ def unit_grid(activity: Activity, current: int | None) -> list[Component]:
     activity : Activity
     current : int or None
         The unit that is chosen.
+    part : str
+        Of the address, that a click changes.
+    prefix : str
+        Of the names by which the script knows the cells; one for each grid of a page.
     """
     channels = sorted(int(channel) for channel in activity.strongest()[:MOST])
     if current is not None and current not in channels:
         channels = sorted([*channels[:-1], current])
     loudest = max(float(activity.peak.max()), 0.0)
-    return [_cell(activity, channel, loudest, channel == current) for channel in channels]
+    cells = [_cell(activity, channel, loudest, channel == current) for channel in channels]
+    if part != "unit":
+        for cell, channel in zip(cells, channels, strict=True):
+            go = {part: channel}
+            cell.href = "?" + urlencode(go)
+            setattr(cell, "data-go", json.dumps(go))
+            setattr(cell, "data-unit", f"{prefix}{channel}")
+    return cells
 
 
 def caption(activity: Activity) -> str:
@@ -39,6 +54,40 @@ def caption(activity: Activity) -> str:
     words = f"{activity.units} units, {activity.dead} of them silent in this excerpt"
     shown = f"; the {MOST} strongest are shown" if activity.units > MOST else ""
     return f"{words}{shown}. Brighter is stronger; time runs to the right, frequency up."
+
+
+def picture_cell(
+    key: str, label: str, picture: str, go: Mapping[str, Any], said: str, current: bool
+) -> Component:
+    """Return a cell that changes the address.
+
+    Parameters
+    ----------
+    key : str
+        By which the script knows the cell.
+    label : str
+        Written on it.
+    picture : str
+        As a URI.
+    go : mapping
+        What a click changes in the address.
+    said : str
+        What it is, for readers of the screen and for the pointer.
+    current : bool
+    """
+    more: dict[str, Any] = {
+        "data-unit": key,
+        "data-go": json.dumps(go),
+        "aria-label": said,
+        **({"aria-current": "true"} if current else {}),
+    }
+    return html.A(
+        [html.Img(src=picture, alt=""), html.Span(label, className="n")],
+        href="?" + urlencode(go),
+        className="unit",
+        title=said,
+        **more,
+    )
 
 
 def _cell(activity: Activity, channel: int, loudest: float, current: bool) -> Component:

@@ -8,8 +8,14 @@ from dash.development.base_component import Component
 from .. import ids
 
 
-def players() -> Component:
-    """Return the transport and the place for the players."""
+def players(said: str = ids.SAID) -> Component:
+    """Return the transport and the place for the players.
+
+    Parameters
+    ----------
+    said : str
+        Id of the element that the page's clientside callback ``sounds`` writes to.
+    """
     return html.Div(
         [
             html.Div(
@@ -37,7 +43,7 @@ def players() -> Component:
                 className="transport",
             ),
             html.Div(id=ids.PLAYERS, className="players", **{"data-state": "empty"}),  # type: ignore[arg-type]
-            html.Span(id=ids.SAID, className="hidden"),
+            html.Span(id=said, className="hidden"),
         ],
         role="group",
         **{"aria-label": "Players"},  # type: ignore[arg-type]

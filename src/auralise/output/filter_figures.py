@@ -50,7 +50,7 @@ def filter_figure(
             _responses(response, "Hz", mel=False),
             _responses(response, "mel", mel=True),
             _ranks(response, controls, verdict),
-            _bandwidths(response, controls, verdict),
+            bandwidth_chart(response, controls, verdict),
             _cumulative(response, controls),
             _selectivity(response, controls, verdict),
         ),
@@ -117,7 +117,7 @@ def _responses(response: BankResponse, unit: str, *, mel: bool) -> Chart:
     curve = _mel_spaced(response, len(rows))
     return Chart(
         f"Responses in dB below each filter's peak, {unit} axis",
-        Axis("filter, by centre frequency", (0.5, len(rows) + 0.5), _counts(len(rows))),
+        Axis("filter, by centre frequency", (0.5, len(rows) + 0.5), rank_ticks(len(rows))),
         axis,
         (Series("even on mel", "guide", ranks, _to_mel(curve) if mel else curve, line=True),),
         image=Image(levels.T.clip(_FLOOR, 0.0), _FLOOR),
@@ -130,10 +130,10 @@ def _ranks(response: BankResponse, controls: Sequence[BankResponse], verdict: Ve
     peaks = response.peak[alive][order].numpy()
     ranks = np.arange(1.0, len(peaks) + 1)
     shares = (ranks - 0.5) / len(peaks)
-    drawn = np.stack([_at_shares(_peaks(control), shares) for control in controls])
+    drawn = np.stack([at_shares(sorted_peaks(control), shares) for control in controls])
     guide = _mel_spaced(response, len(peaks))
     band = Band("untrained, all seeds", ranks, _to_mel(drawn.min(0)), _to_mel(drawn.max(0)))
-    series = _split(
+    series = split_tuned(
         response,
         verdict,
         np.arange(len(alive))[alive.numpy()][order.numpy()],
@@ -142,20 +142,21 @@ def _ranks(response: BankResponse, controls: Sequence[BankResponse], verdict: Ve
     )
     return Chart(
         "Centre frequency against rank, mel axis",
-        Axis("filter, by centre frequency", (0.5, len(peaks) + 0.5), _counts(len(peaks))),
+        Axis("filter, by centre frequency", (0.5, len(peaks) + 0.5), rank_ticks(len(peaks))),
         _hertz_axis("centre frequency", response.nyquist, mel=True),
         (Series("even on mel", "guide", ranks, _to_mel(guide), line=True), *series),
         band,
     )
 
 
-def _bandwidths(
+def bandwidth_chart(
     response: BankResponse, controls: Sequence[BankResponse], verdict: Verdict
 ) -> Chart:
+    """Draw the widths of resolved filters over their centre frequencies, both logarithmic."""
     shown = ~response.unresolved & ~response.duplicate
     index = torch.nonzero(shown)[:, 0].numpy()
     peaks, widths = response.peak[shown].numpy(), response.bandwidth[shown].numpy()
-    x = np.geomspace(_lowest(response), response.nyquist, 64)
+    x = np.geomspace(lowest_frequency(response), response.nyquist, 64)
     others = [~control.unresolved for control in controls]
     control_x = _joined([bank.peak[mask] for bank, mask in zip(controls, others, strict=True)])
     control_y = _joined([bank.bandwidth[mask] for bank, mask in zip(controls, others, strict=True)])
@@ -174,11 +175,11 @@ def _bandwidths(
     low = min(0.5 * response.resolution, *widths, *control_y) if len(widths) else 1.0
     return Chart(
         "Bandwidth (-3 dB) against centre frequency, resolved filters",
-        _log_axis("centre frequency", _lowest(response), response.nyquist),
+        _log_axis("centre frequency", lowest_frequency(response), response.nyquist),
         _log_axis("bandwidth", max(low, 1e-3), response.nyquist),
         (
             Series("untrained", "untrained", control_x, control_y),
-            *_split(response, verdict, index, peaks, widths),
+            *split_tuned(response, verdict, index, peaks, widths),
             *guides,
         ),
     )
@@ -187,7 +188,7 @@ def _bandwidths(
 def _cumulative(response: BankResponse, controls: Sequence[BankResponse]) -> Chart:
     """Draw what the whole bank passes, as a density over frequency."""
     top = response.nyquist
-    hertz = np.geomspace(_lowest(response) / 4, top, 256)
+    hertz = np.geomspace(lowest_frequency(response) / 4, top, 256)
     density = _density(response, hertz)
     drawn = np.stack([_density(control, hertz) for control in controls])
     mel = 1.0 / ((700.0 + hertz) * np.log((700.0 + top) / 700.0))
@@ -221,18 +222,18 @@ def _selectivity(
         _joined([bank.peak[mask] for bank, mask in zip(controls, masks, strict=True)]),
         _joined([bank.peak_fraction[mask] for bank, mask in zip(controls, masks, strict=True)]),
     )
-    ends = np.array([_lowest(response), response.nyquist])
+    ends = np.array([lowest_frequency(response), response.nyquist])
     gate = Series("gate", "guide", ends, np.full(2, verdict.gate), line=True)
     peaks, fractions = response.peak[shown].numpy(), response.peak_fraction[shown].numpy()
     return Chart(
         "Share of the energy within 2 fs / L of the peak, resolved filters",
-        _log_axis("centre frequency", _lowest(response), response.nyquist),
+        _log_axis("centre frequency", lowest_frequency(response), response.nyquist),
         Axis("share", (-0.02, 1.0), tuple((k / 5, f"{k / 5:.0%}") for k in range(6))),
-        (untrained, *_split(response, verdict, index, peaks, fractions), gate),
+        (untrained, *split_tuned(response, verdict, index, peaks, fractions), gate),
     )
 
 
-def _split(
+def split_tuned(
     response: BankResponse, verdict: Verdict, index: Array, x: Array, y: Array
 ) -> tuple[Series, ...]:
     """Make two series: filters that pass the gate, and others; ``index`` is into the bank."""
@@ -256,16 +257,17 @@ def _describe(response: BankResponse, index: int) -> str:
     )
 
 
-def _lowest(response: BankResponse) -> float:
+def lowest_frequency(response: BankResponse) -> float:
     """Return fs / L, or less where filters are so short that it is no frequency to begin at."""
     return min(response.resolution, response.nyquist / 4)
 
 
-def _peaks(response: BankResponse) -> Array:
+def sorted_peaks(response: BankResponse) -> Array:
+    """Return the centre frequencies of all filters that are alive, in Hz, rising."""
     return np.sort(response.peak[alive_filters(response)].numpy())
 
 
-def _at_shares(values: Array, shares: Array) -> Array:
+def at_shares(values: Array, shares: Array) -> Array:
     """Read sorted values at ranks given as shares, where a bank has another number of filters."""
     own = (np.arange(len(values)) + 0.5) / len(values)
     return np.asarray(np.interp(shares, own, values), dtype=np.float64)
@@ -273,7 +275,7 @@ def _at_shares(values: Array, shares: Array) -> Array:
 
 def _mel_spaced(response: BankResponse, filters: int) -> Array:
     """Return as many frequencies, evenly spread on mel between fs / L and half the sample rate."""
-    low, high = _to_mel(np.array([_lowest(response), response.nyquist]))
+    low, high = _to_mel(np.array([lowest_frequency(response), response.nyquist]))
     return _to_hertz(low + (high - low) * (np.arange(filters) + 0.5) / filters)
 
 
@@ -314,6 +316,7 @@ def _log_axis(title: str, low: float, top: float) -> Axis:
     return Axis(title, (low, top), ticks, logarithmic=True)
 
 
-def _counts(filters: int) -> tuple[tuple[float, str], ...]:
+def rank_ticks(filters: int) -> tuple[tuple[float, str], ...]:
+    """Return a few ranks from 1 to the last, with their labels."""
     values = sorted({1, *(max(1, round(filters * k / 4)) for k in range(1, 5))})
     return tuple((float(v), str(v)) for v in values)
