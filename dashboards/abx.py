@@ -1,4 +1,4 @@
-"""Blind listening tests: is X the same sound as A, or as B?
+"""Blind listening tests, in which X is the same sound as A or as B.
 
 The server decides which sound X is, and says so only when the test is over. How many trials there
 are is settled before the first, so that nobody stops when the score happens to be good.
@@ -198,7 +198,8 @@ def chance(right: int, trials: int) -> float:
     """
     if not 0 <= right <= trials:
         raise InvalidValueError(f"right must be from 0 to {trials}, got {right}")
-    return sum(math.comb(trials, i) for i in range(right, trials + 1)) / 2**trials
+    ways = sum(math.comb(trials, i) for i in range(right, trials + 1))
+    return float(ways / 2**trials)
 
 
 def results(test: AbxTest) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def results(test: AbxTest) -> dict[str, Any]:
         "trials": test.trials,
         "right": test.right,
         "p_value": chance(test.right, test.trials),
-        "p_value_is": "one-sided binomial: probability of so many right answers or more by guessing",
+        "p_value_is": "one-sided binomial: chance of so many right answers or more by guessing",
         "randomisation": "X drawn by the server for every trial, number of trials fixed beforehand",
         "answers": [
             {"x": trial.x, "answer": trial.answer, "seconds": trial.seconds}

@@ -35,7 +35,7 @@ def register_media(server: Flask, cache: DiskCache) -> None:
                 mimetype=TYPES[ending],
                 conditional=True,
                 etag=name,
-                as_attachment=ending == "zip",
+                as_attachment=ending == "zip" or "name" in request.args,
                 download_name=_download_name(ending),
             )
         except FileNotFoundError:  # deleted in this moment to make room

@@ -117,6 +117,11 @@ class NetworkPool:
         """Say whether a network takes spectrograms; no network is loaded for that."""
         return bool(self.entry(name)["frontend"]["kind"] == "spectrogram")
 
+    def sample_rate(self, name: str) -> int:
+        """Return the rate at which a network hears, in Hz."""
+        frontend = self.entry(name)["frontend"]
+        return int(frontend.get("sample_rate") or frontend["spec"]["sample_rate"])
+
     def fresh(self, name: str) -> MusicNetwork:
         """Load a network anew, for work that takes long and shall keep nobody waiting."""
         setup_thread()

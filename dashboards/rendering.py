@@ -14,9 +14,17 @@ from typing import Any
 import numpy as np
 
 from auralise.audio.levels import CEILING_DB, measure
+from auralise.audio.resampling import resample
 from auralise.audio.waveform import Waveform
 from auralise.output.figures import Figure, Panel
 from auralise.positions import Place
+
+PLAYED_RATE = 44_100
+"""Sample rate in Hz that sounds of lower rates are brought to."""
+
+_BLOCK = 0.1  # seconds
+_GATE = 0.1  # of the mean power
+_SOUNDING = 1e-6  # of the loudest block's power
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class Sound:
         Its id with the ending.
     seconds : float
     sample_rate : int
-        In Hz.
+        Of the file, in Hz.
     gain_db : float or None
         What was added to its level for listening, in dB; None for silence.
     """
@@ -54,7 +62,7 @@ class Rendered:
     unit : str
         E.g. ``conv3:17``.
     source, round_trip, auralised : Sound
-        Of equal root mean square, none clipping, so that one can switch between them.
+        Equally loud, none clipping, so that one can switch between them; see `match_levels`.
     figure : Figure
         As in the report: source, relevance, auralised sound.
     activation : float
@@ -91,7 +99,13 @@ class Rendered:
 
 
 def match_levels(waveforms: Sequence[Waveform]) -> list[tuple[Waveform, float | None]]:
-    """Bring sounds to the same root mean square, as loud as the first unless one would clip.
+    """Make sounds equally loud while they sound, as loud as the first unless one would clip.
+
+    They are brought to `PLAYED_RATE` first: browsers dampen what lies above 0.8 of half a file's
+    sample rate when they resample it (by 6 dB at 0.9), and peaks between samples count that way.
+    How loud a sound is, is said by its blocks of 100 ms: the mean power of those that are no more
+    than 10 dB below the mean of all that sound, as in [1]_, without its weighting of frequencies.
+    So a short sound is as loud as a long one, not louder.
 
     Parameters
     ----------
@@ -103,30 +117,64 @@ def match_levels(waveforms: Sequence[Waveform]) -> list[tuple[Waveform, float | 
     list of (Waveform, float or None)
         With the gain in dB; silence stays as it is and has none.
 
+    References
+    ----------
+    .. [1] ITU-R BS.1770-4, "Algorithms to measure audio programme loudness and true-peak audio
+       level", 2015.
+
     Examples
     --------
     >>> import torch
-    >>> tone = torch.sin(torch.arange(800.0))[None]
+    >>> tone = torch.sin(torch.arange(8000.0))[None]
     >>> pair = match_levels([Waveform(0.5 * tone, 8000), Waveform(0.25 * tone, 8000)])
     >>> [round(gain, 2) for _, gain in pair]
     [0.0, 6.02]
     """
-    levels = [measure(waveform) for waveform in waveforms]
-    heard = [level for level in levels if level.rms > 0]
+    played = [_at_played_rate(waveform) for waveform in waveforms]
+    levels = [measure(waveform) for waveform in played]
+    powers = [gated_power(waveform) for waveform in played]
+    heard = [(level, power) for level, power in zip(levels, powers, strict=True) if power > 0]
     if not heard:
-        return [(waveform, None) for waveform in waveforms]
+        return [(waveform, None) for waveform in played]
     ceiling = 10 ** (CEILING_DB / 20)
-    wanted = levels[0].rms if levels[0].rms > 0 else heard[0].rms
-    target = min([wanted, *(ceiling * level.rms / level.peak for level in heard)])
+    wanted = powers[0] if powers[0] > 0 else heard[0][1]
+    target = min([wanted, *((ceiling / level.peak) ** 2 * power for level, power in heard)])
     matched: list[tuple[Waveform, float | None]] = []
-    for waveform, level in zip(waveforms, levels, strict=True):
-        if level.rms == 0:
+    for waveform, power in zip(played, powers, strict=True):
+        if power == 0:
             matched.append((waveform, None))
             continue
-        gain = target / level.rms
+        gain = math.sqrt(target / power)
         louder = Waveform(waveform.samples * gain, waveform.sample_rate)
         matched.append((louder, 20 * math.log10(gain)))
     return matched
+
+
+def gated_power(waveform: Waveform) -> float:
+    """Return the mean power of a sound while it sounds; see `match_levels`. 0 for silence.
+
+    Examples
+    --------
+    >>> import torch
+    >>> tone = torch.sin(torch.arange(8000.0))[None]
+    >>> padded = torch.nn.functional.pad(tone, (0, 24000))
+    >>> ratio = gated_power(Waveform(padded, 8000)) / gated_power(Waveform(tone, 8000))
+    >>> 0.9 < ratio < 1.0
+    True
+    """
+    samples = waveform.samples.double().square().mean(0)
+    size = min(len(samples), max(1, round(_BLOCK * waveform.sample_rate)))
+    blocks = samples.unfold(0, size, max(1, size // 4)).mean(1)
+    heard = blocks[blocks > _SOUNDING * blocks.max()]
+    if not len(heard):
+        return 0.0
+    return float(heard[heard >= _GATE * heard.mean()].mean())
+
+
+def _at_played_rate(waveform: Waveform) -> Waveform:
+    if waveform.sample_rate >= PLAYED_RATE:
+        return waveform
+    return resample(waveform, PLAYED_RATE)
 
 
 def pack(rendered: Rendered) -> bytes:

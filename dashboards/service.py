@@ -24,6 +24,7 @@ from auralise.inversion import INVERTERS
 from auralise.phase import PHASE_METHODS
 
 from . import activity, rendering
+from .abx import AbxBook
 from .activity import Activity
 from .cache import DiskCache, Recent
 from .jobs import Jobs, JobState, Progress
@@ -62,6 +63,7 @@ class Service:
         self.cache = DiskCache(folder / "results", max_bytes)
         self.networks = NetworkPool(models, copies=max(1, min(4, os.cpu_count() or 1)))
         self.jobs = Jobs()
+        self.abx = AbxBook()
         self.studies = Studies(self.networks, self.jobs)
         self._activities: Recent[Mapping[str, Activity]] = Recent(16)
         self.studio = Studio(self.cache, self.networks, folder / "uploads", self._activities.drop)

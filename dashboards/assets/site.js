@@ -107,10 +107,11 @@
   const seconds = (value) => `${value.toFixed(2)} s`;
 
   players.watch(({ time, duration, playing, loop }) => {
-    const button = byId("transport-play");
-    if (button) {
+    for (const button of document.querySelectorAll(".play")) {
       button.setAttribute("aria-label", playing ? "Pause" : "Play");
       button.dataset.playing = playing ? "true" : "false";
+    }
+    if (byId("transport-play")) {
       byId("transport-time").textContent = `${seconds(time)} of ${seconds(duration)}`;
       byId("transport-loop").hidden = !loop;
       byId("transport-loop").textContent = loop ? `Loop ${seconds(loop.start)} to ${seconds(loop.end)} ✕` : "";
@@ -137,7 +138,7 @@
   }
 
   document.addEventListener("click", (event) => {
-    if (event.target.closest("#transport-play")) players.toggle();
+    if (event.target.closest(".play")) players.toggle();
     if (event.target.closest("#transport-loop")) players.clearLoop();
     if (event.target.closest("#upload-button")) pick();
   });
@@ -223,17 +224,28 @@
   /* What callbacks call. */
 
   let last = {};
+  let shown = null;
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     auralise: {
       sounds(data) {
         const holder = byId("players");
+        shown = data;
         if (!data || !data.sounds || !data.sounds.length || !holder) {
           players.clear();
           return "";
         }
-        mark(data.unit);
+        if (data.unit !== null) mark(data.unit);
         players.load(holder, data.sounds, data.from || 0);
+        return "";
+      },
+      /* A blind test has the players for itself; its waveforms would give X away. */
+      blind(state) {
+        const testing = Boolean(state && state.sounds && state.sounds.length);
+        const before = document.body.classList.contains("testing");
+        document.body.classList.toggle("testing", testing);
+        if (testing) players.load(byId("blind-players"), state.sounds);
+        else if (before && shown) players.load(byId("players"), shown.sounds, shown.from || 0);
         return "";
       },
       choose(...given) {
@@ -246,6 +258,8 @@
           changes[name] = value;
         });
         if (!view || !Object.keys(changes).length) return window.dash_clientside.no_update;
+        if ("other" in changes) Object.assign(changes, { other_layer: null, other_unit: null });
+        if ("other_layer" in changes) changes.other_unit = null;
         if ("model" in changes) Object.assign(changes, { layer: null, unit: null, at: null, phase: null, sonification: null });
         if ("song" in changes) Object.assign(changes, { start: null, unit: null, at: null });
         if ("layer" in changes) Object.assign(changes, { unit: null, at: null });

@@ -228,7 +228,7 @@ def register(app: Dash, service: Service) -> None:
     app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("auralise", "point"),
         Output(CLICKED, "children"),
-        Input({"type": "filters-graph", "side": ALL}, "clickData"),
+        Input({"type": "filters-graph", "side": ALL, "chart": ALL}, "clickData"),
         prevent_initial_call=True,
     )
 

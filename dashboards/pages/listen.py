@@ -60,16 +60,7 @@ def _where(service: Service) -> Component:
             controls.song_choice(),
             controls.choice(ids.MODEL, "Network", controls.model_options(service)),
             controls.choice(ids.LAYER, "Layer"),
-            dmc.NumberInput(
-                id=ids.START,
-                label="Excerpt from (s)",
-                min=0,
-                step=1,
-                decimalScale=2,
-                debounce=500,
-                className="choice short",
-                size="sm",
-            ),
+            controls.seconds(ids.START),
         ],
         className="card bar-of-choices",
         **{"aria-label": "Song and network"},  # type: ignore[arg-type]
@@ -178,9 +169,7 @@ def choices_of(service: Service, search: str | None, session: str) -> tuple[Any,
         return None, notice.problem(error), *([no_update] * 14)
     sonifications = controls.sonification_options(service, view.model)
     phases = controls.phase_options(service, view.model)
-    songs = controls.song_options(service, session)
-    if view.song not in {song["value"] for song in songs}:
-        songs.append({"value": view.song, "label": service.songs.info(view.song).title})
+    songs = controls.song_options(service, session, view.song)
     return (
         plain(view, *_CHOICES),
         None,

@@ -73,12 +73,30 @@ def model_options(service: Service) -> list[dict[str, str]]:
     return options(service.models)
 
 
-def song_options(service: Service, session: str) -> list[dict[str, str]]:
-    """Return a visitor's songs as entries of a list, with their length."""
-    return [
+def seconds(id: str) -> Component:
+    """Return the field for where the excerpt begins."""
+    field: Component = dmc.NumberInput(
+        id=id,
+        label="Excerpt from (s)",
+        min=0,
+        step=1,
+        decimalScale=2,
+        debounce=500,
+        className="choice short",
+        size="sm",
+    )
+    return field
+
+
+def song_options(service: Service, session: str, current: str = "") -> list[dict[str, str]]:
+    """Return a visitor's songs as entries of a list, with their length; also the current one."""
+    songs = [
         {"value": song.id, "label": f"{song.title} ({song.seconds:.0f} s)"}
         for song in service.song_list(session)
     ]
+    if current and current not in {song["value"] for song in songs}:
+        songs.append({"value": current, "label": service.songs.info(current).title})
+    return songs
 
 
 def sonification_options(service: Service, model: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from auralise.output.charts_interactive import draw_charts
 from auralise.output.figures import hertz_label
 
 from ..banks import BankStudy, filter_numbers, filter_sounds
-from ..drawings import is_narrow, theme_of
+from ..drawings import theme_of
 from ..rendering import Sound
 from ..service import Service
 from ..views import View
@@ -24,6 +25,8 @@ from . import grid, notice
 from .pictures import signed_uri, waveform_uri
 
 _CONFIG: Any = {"displaylogo": False, "responsive": True, "displayModeBar": False}
+_HEIGHT = 320  # pixels of a chart
+_APART = 0.15  # of an axis, between labels
 _FLOOR = -60.0  # dB; what is weaker than that of a filter's peak looks the same
 
 
@@ -58,7 +61,7 @@ def headline(study: BankStudy) -> str:
     if verdict.finding is Finding.TOO_FEW:
         return "No verdict: too few filters are tuned."
     if not verdict.widths_agree:
-        return f"Spaced most like {verdict.scales[0].scale}, but with other widths: none of the scales."
+        return f"Spaced most like {verdict.scales[0].scale}, but not as wide: none of the scales."
     names = ", ".join(verdict.leading)
     words = {
         Finding.ONE: f"Spread evenly on {names}.",
@@ -103,37 +106,47 @@ def _taps(study: BankStudy, index: int) -> np.ndarray[Any, Any]:
 
 def bank_charts(study: BankStudy, side: str, axis: str, look: str) -> Component:
     """Return a layer's charts in the page's colours; points know their filters."""
-    drawn = draw_charts(study.figure(axis), theme_of(look))
-    drawn.update_layout(margin={"l": 76, "r": 12}, annotations=_short(drawn, look))
+    charts = study.figure(axis).charts
     return html.Div(
         [
             html.H3(html.Code(study.name)),
-            _graph(drawn, id={"type": "filters-graph", "side": side}),
+            *(
+                part
+                for number, chart in enumerate(charts)
+                for part in _chart(
+                    chart, look, id={"type": "filters-graph", "side": side, "chart": number}
+                )
+            ),
         ]
     )
 
 
-def _short(drawn: Any, look: str) -> list[Any]:  # noqa: ANN401
-    """Return the annotations without the caption above all charts, smaller on a narrow page."""
-    kept = list(drawn.layout.annotations)[:-1]
-    for note in kept:
-        note.font.size = 11 if is_narrow(look) else 12
-        if is_narrow(look):
-            note.text = "<br>".join(_wrapped(part) for part in str(note.text).split("<br>"))
-    return kept
+def _chart(chart: Chart, look: str, **more: Any) -> list[Component]:  # noqa: ANN401
+    """Return a chart with its title and key as text, which wraps where there is little room."""
+    drawn = draw_charts(ChartFigure(chart.title, "", (chart,), ""), theme_of(look))
+    title, _, key = str(drawn.layout.annotations[0].text).partition("<br>")
+    drawn.update_layout(
+        annotations=[], height=_HEIGHT, margin={"l": 70, "r": 10, "t": 8, "b": 48, "pad": 0}
+    )
+    drawn.update_xaxes(tickangle=0)
+    if not chart.x.logarithmic:
+        _thin(drawn.layout.xaxis)
+    words = unescape(title.removeprefix("<b>").removesuffix("</b>"))
+    return [
+        html.H4(words),
+        html.P(unescape(key), className="quiet"),
+        _graph(drawn, **more),
+    ]
 
 
-def _wrapped(text: str, width: int = 46) -> str:
-    """Break a line that is too long for a narrow page."""
-    lines, line = [], ""
-    for word in text.split(" "):
-        if len(line) + len(word) > width and line:
-            lines.append(line)
-            line = ""
-        line = f"{line} {word}".strip()
-    bold = text.startswith("<b>")
-    joined = "<br>".join([*lines, line])
-    return joined if not bold or "<br>" not in joined else joined.replace("<br>", "</b><br><b>")
+def _thin(axis: Any) -> None:  # noqa: ANN401
+    """Leave out labels that would run into the one before on a narrow page."""
+    low, high = axis.range
+    kept: list[tuple[float, str]] = []
+    for place, label in zip(axis.tickvals, axis.ticktext, strict=True):
+        if not kept or place - kept[-1][0] >= _APART * (high - low):
+            kept.append((place, label))
+    axis.tickvals, axis.ticktext = ([tick[k] for tick in kept] for k in range(2))
 
 
 def filter_card(study: BankStudy, index: int, look: str) -> tuple[Component, list[Component]]:
@@ -142,41 +155,35 @@ def filter_card(study: BankStudy, index: int, look: str) -> tuple[Component, lis
     heading = html.H2([html.Code(f"{study.layer}:{index}"), f" of {study.name}"])
     if study.kernels is not None:
         return heading, [numbers, _kernel_picture(study, index)]
-    drawn = draw_charts(_taps_figure(study, index), theme_of(look))
-    drawn.update_layout(margin={"l": 76, "r": 12}, annotations=_short(drawn, look))
-    return heading, [numbers, _graph(drawn)]
+    charts = [html.Div(_chart(chart, look)) for chart in _taps_charts(study, index)]
+    return heading, [numbers, html.Div(charts, className="pair")]
 
 
-def _taps_figure(study: BankStudy, index: int) -> ChartFigure:
+def _taps_charts(study: BankStudy, index: int) -> tuple[Chart, Chart]:
     """Return a filter in time: its waveform, and its spectrum in dB below the peak."""
     bank, response = study.bank, study.response
     if bank is None or response is None:
         raise InvalidValueError("filters over time and frequency have no waveform")
     taps = _taps(study, index)
+    length = 1000 * len(taps) / bank.sample_rate
     seconds = 1000 * np.arange(len(taps)) / bank.sample_rate
     top = float(np.abs(taps).max()) or 1.0
     power = response.power[index].numpy()
     decibels = 10 * np.log10(np.maximum(power / (power.max() or 1.0), 10 ** (_FLOOR / 10)))
-    hertz = response.frequencies.numpy()
-    ends = [seconds[-1] * k / 4 for k in range(5)]
     marks = [(v, hertz_label(v)) for v in (response.nyquist * k / 4 for k in range(5))]
-    return ChartFigure(
-        title=study.name,
-        caption="",
-        words="",
-        charts=(
-            Chart(
-                "Waveform",
-                Axis("time (ms)", (0.0, float(seconds[-1])), tuple((v, f"{v:.3g}") for v in ends)),
-                Axis("weight", (-1.1 * top, 1.1 * top), ((0.0, "0"), (top, f"{top:.2g}"))),
-                (Series("weight", "tuned", seconds, taps, line=True),),
-            ),
-            Chart(
-                "Spectrum, dB below the peak",
-                Axis("frequency", (0.0, response.nyquist), tuple(marks)),
-                Axis("dB", (_FLOOR, 2.0), tuple((float(v), str(v)) for v in range(-60, 1, 20))),
-                (Series("power", "tuned", hertz, decibels, line=True),),
-            ),
+    times = tuple((length * k / 4, f"{length * k / 4:.3g}") for k in range(5))
+    return (
+        Chart(
+            "Waveform",
+            Axis("time (ms)", (0.0, length), times),
+            Axis("weight", (-1.1 * top, 1.1 * top), ((0.0, "0"), (top, f"{top:.2g}"))),
+            (Series("weight", "tuned", seconds, taps, line=True),),
+        ),
+        Chart(
+            "Spectrum, dB below the peak",
+            Axis("frequency", (0.0, response.nyquist), tuple(marks)),
+            Axis("dB", (_FLOOR, 2.0), tuple((float(v), str(v)) for v in range(-60, 1, 20))),
+            (Series("power", "tuned", response.frequencies.numpy(), decibels, line=True),),
         ),
     )
 

@@ -39,14 +39,9 @@ def unit_grid(
     if current is not None and current not in channels:
         channels = sorted([*channels[:-1], current])
     loudest = max(float(activity.peak.max()), 0.0)
-    cells = [_cell(activity, channel, loudest, channel == current) for channel in channels]
-    if part != "unit":
-        for cell, channel in zip(cells, channels, strict=True):
-            go = {part: channel}
-            cell.href = "?" + urlencode(go)
-            setattr(cell, "data-go", json.dumps(go))
-            setattr(cell, "data-unit", f"{prefix}{channel}")
-    return cells
+    return [
+        _cell(activity, channel, loudest, channel == current, part, prefix) for channel in channels
+    ]
 
 
 def caption(activity: Activity) -> str:
@@ -90,19 +85,22 @@ def picture_cell(
     )
 
 
-def _cell(activity: Activity, channel: int, loudest: float, current: bool) -> Component:
+def _cell(
+    activity: Activity, channel: int, loudest: float, current: bool, part: str, prefix: str
+) -> Component:
     peak = float(activity.peak[channel])
     silent = not activity.active[channel] > 0
     words = "silent" if silent else f"peak {number(peak)}"
     share = 0.0 if loudest <= 0 else max(0.0, peak) / loudest
     more: dict[str, Any] = {
-        "data-unit": str(channel),
+        "data-unit": f"{prefix}{channel}",
+        **({"data-go": json.dumps({part: channel})} if part != "unit" else {}),
         "aria-label": f"Unit {channel}, {words}",
         **({"aria-current": "true"} if current else {}),
     }
     return html.A(
         [_picture(activity, channel), _bar(share), html.Span(str(channel), className="n")],
-        href="?" + urlencode({"layer": activity.layer, "unit": channel}),
+        href="?" + urlencode({"layer": activity.layer, part: channel}),
         className="unit silent" if silent else "unit",
         title=f"{activity.layer}:{channel}, {words}, active on "
         f"{float(activity.active[channel]):.0%} of its map",
