@@ -12,6 +12,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from auralise import __version__
 from auralise.cli import (
     claims,
+    compare,
     dashboard,
     demo,
     evaluate,
@@ -41,7 +42,7 @@ EXTRAS = {
     "audiomentations": "train",
     "h5py": "train",
     "lightning": "train",
-    "pyarrow": "train",
+    "pyarrow": "parquet",
     "torchmetrics": "train",
     "webdataset": "train",
     "yaml": "train",
@@ -78,6 +79,7 @@ app.command()(predict.predict)
 app.command()(unit.unit)
 app.command()(layer.layer)
 app.command()(filters.filters)
+app.command()(compare.compare)
 app.command()(tuning.tuning)
 app.command()(claims.claims)
 app.command()(train.train)

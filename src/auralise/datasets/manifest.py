@@ -84,7 +84,7 @@ def _read_parquet(path: Path) -> list[dict[str, str | Sequence[str] | None]]:
         import pyarrow.parquet
     except ImportError as error:
         raise InvalidValueError(
-            "Parquet needs pyarrow: pip install 'auralise[train]', or write the table as CSV"
+            "Parquet needs pyarrow: pip install 'auralise[parquet]', or write the table as CSV"
         ) from error
     try:
         table = pyarrow.parquet.read_table(path)

@@ -70,6 +70,43 @@ def load_model(name: str, folder: Path | None = None) -> MusicNetwork:
     WeightsError
         If its weights are missing, altered (by sha256), or do not fit its architecture.
     """
+    name, folder, entries = _find(name, folder)
+    entry = entries[name]
+    missing = [key for key in _REQUIRED if key not in entry]
+    if missing:
+        raise WeightsError(f"the manifest's entry for {name!r} lacks {', '.join(missing)}")
+    with as_file((pretrained_folder() if folder is None else folder) / entry["weights"]) as path:
+        module = _load(path, name, entry)
+    return MusicNetwork(module, _card(name, entry))
+
+
+def training_seed(name: str, folder: Path | None = None) -> int | None:
+    """Return the seed that a network's training began with; None if its manifest has none.
+
+    Parameters
+    ----------
+    name, folder
+        As in `load_model`.
+
+    Raises
+    ------
+    UnknownNameError, WeightsError
+        If there is no such network, or the manifest cannot be read.
+
+    Examples
+    --------
+    >>> training_seed("choi2016-instruments")
+    0
+    """
+    name, _, entries = _find(name, folder)
+    seed = entries[name].get("training", {}).get("seed")
+    return seed if isinstance(seed, int) else None
+
+
+def _find(
+    name: str, folder: Path | None
+) -> tuple[str, Path | None, Mapping[str, Mapping[str, Any]]]:
+    """Return a network's name, its folder (None is the package's) and the folder's entries."""
     if folder is None and Path(name).is_dir():
         folder = Path(name)
         entries = read_manifest(folder)
@@ -78,13 +115,7 @@ def load_model(name: str, folder: Path | None = None) -> MusicNetwork:
         entries = read_manifest(folder)
     if name not in entries:
         raise UnknownNameError("model", name, entries)
-    entry = entries[name]
-    missing = [key for key in _REQUIRED if key not in entry]
-    if missing:
-        raise WeightsError(f"the manifest's entry for {name!r} lacks {', '.join(missing)}")
-    with as_file((pretrained_folder() if folder is None else folder) / entry["weights"]) as path:
-        module = _load(path, name, entry)
-    return MusicNetwork(module, _card(name, entry))
+    return name, folder, entries
 
 
 def _load(path: Path, name: str, entry: Mapping[str, Any]) -> nn.Module:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +32,7 @@ from auralise.output.charts_png import encode_charts_png
 from auralise.output.filter_figures import alive_filters, filter_figure, orientation_figure
 from auralise.output.folders import MANIFEST, SCHEMA, whole_folder
 from auralise.output.manifest import SCHEMA_VERSION, describe_model, to_json, versions
+from auralise.output.tables import encode_csv, encode_npz, plain_number
 
 BELOW_HZ = 2000.0
 """Below which frequency filters are counted in the summary."""
@@ -136,8 +133,8 @@ def write_filters(
     files = {
         "figure.html": charts_page(study.figure).encode(),
         "figure.png": encode_charts_png(study.figure),
-        "filters.csv": _table(study.rows).encode(),
-        "responses.npz": _archive(study.arrays),
+        "filters.csv": encode_csv(study.rows),
+        "responses.npz": encode_npz(study.arrays),
     }
     manifest = {**filter_manifest(study), "files": sorted(files)}
     with whole_folder(folder, force=force) as aside:
@@ -218,8 +215,8 @@ def _rows(response: BankResponse, gate: float) -> list[dict[str, Any]]:
     return [
         {
             "filter": name,
-            **{key: _number(getattr(response, attr)[i]) for key, attr in _NUMBERS.items()},
-            "relative_bandwidth": _number(response.relative_bandwidth[i]),
+            **{key: plain_number(getattr(response, attr)[i]) for key, attr in _NUMBERS.items()},
+            "relative_bandwidth": plain_number(response.relative_bandwidth[i]),
             "tuned": bool(tuned[i]),
             "unresolved": bool(response.unresolved[i]),
             "silent": bool(response.silent[i]),
@@ -241,7 +238,7 @@ def _summary(name: str, banks: Sequence[BankResponse], gate: float) -> dict[str,
         "unresolved": sum(
             int((bank.unresolved & mask).sum()) for bank, mask in zip(banks, masks, strict=True)
         ),
-        "median_hz": _number(torch.quantile(peaks, 0.5)),
+        "median_hz": plain_number(torch.quantile(peaks, 0.5)),
         "below_2_khz": float((peaks < BELOW_HZ).double().mean()),
     }
 
@@ -321,21 +318,3 @@ def _count_words(counts: Sequence[ClassCount], untrained: int) -> str:
         f"{sum(entry.count for entry in moving)} of {filters} follow a rise or fall in frequency; "
         f"{sum(entry.untrained for entry in moving):.1%} of untrained filters do."
     )
-
-
-def _number(value: Tensor) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def _archive(arrays: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()

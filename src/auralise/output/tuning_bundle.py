@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from auralise.filters.tuning_curves import TuningCurves
 from auralise.models.base import ModelCard
 from auralise.output.folders import MANIFEST, SCHEMA, whole_folder
 from auralise.output.manifest import SCHEMA_VERSION, describe_model, to_json, versions
+from auralise.output.tables import encode_csv, encode_npz, plain_number
 from auralise.output.tuning_figures import tuning_figure
 from auralise.output.tuning_interactive import tuning_page
 from auralise.output.tuning_png import encode_tuning_png
@@ -47,7 +45,7 @@ def tuning_rows(tuning: Tuning, curves: TuningCurves) -> list[dict[str, Any]]:
     rows = []
     for channel in range(len(curves.dead)):
         numbers = {
-            name: _number(getattr(curves, attribute)[channel])
+            name: plain_number(getattr(curves, attribute)[channel])
             for name, attribute in _COLUMNS.items()
         }
         rows.append(
@@ -98,7 +96,7 @@ def write_tuning(
     files = {
         "figure.html": tuning_page(figure).encode(),
         "figure.png": encode_tuning_png(figure),
-        "tuning.csv": _table(tuning_rows(tuning, curves)).encode(),
+        "tuning.csv": encode_csv(tuning_rows(tuning, curves)),
         "tuning.npz": _arrays(tuning),
     }
     manifest = {**tuning_manifest(tuning, curves, card), "files": sorted(files)}
@@ -136,21 +134,6 @@ def tuning_manifest(tuning: Tuning, curves: TuningCurves, card: ModelCard) -> di
     }
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
 def _arrays(tuning: Tuning) -> bytes:
     names = ["frequencies", "levels_db", "responses", "silence", "click", "rising", "falling"]
-    buffer = io.BytesIO()
-    arrays = {name: getattr(tuning, name).numpy() for name in names}
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    return encode_npz({name: getattr(tuning, name).numpy() for name in names})
