@@ -84,7 +84,7 @@ AT_HOME = {
     "flask": ("auralise.dashboards",),
     "h5py": ("auralise.datasets.msd",),
     "pyarrow": ("auralise.datasets.manifest", "auralise.atlas", "auralise.output.parquet"),
-    "scipy": ("auralise.filters.compare",),
+    "scipy": ("auralise.claims", "auralise.filters.compare", "auralise.phase.streamed"),
     "skimage": ("auralise.spectral.texture", "auralise.spectral.binary_patterns"),
     "sklearn": ("auralise.training.fusion",),
     "torchmetrics": ("auralise.training",),
