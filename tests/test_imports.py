@@ -70,6 +70,7 @@ AT_HOME = {
         "auralise.output.png",
         "auralise.output.tuning_png",
     ),
+    "fsspec": ("auralise.atlas.store",),
     "numba": ("auralise.phase.compiling",),
     "plotly": (
         "auralise.output.charts_interactive",
@@ -84,7 +85,12 @@ AT_HOME = {
     "flask": ("auralise.dashboards",),
     "h5py": ("auralise.datasets.msd",),
     "pyarrow": ("auralise.datasets.manifest", "auralise.atlas", "auralise.output.parquet"),
-    "scipy": ("auralise.claims", "auralise.filters.compare", "auralise.phase.streamed"),
+    "scipy": (
+        "auralise.atlas.statistics",
+        "auralise.claims",
+        "auralise.filters.compare",
+        "auralise.phase.streamed",
+    ),
     "skimage": ("auralise.spectral.texture", "auralise.spectral.binary_patterns"),
     "sklearn": ("auralise.training.fusion",),
     "torchmetrics": ("auralise.training",),

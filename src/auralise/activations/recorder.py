@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from auralise.activations.layers import find_layer, require_evaluation_mode
 from auralise.errors import NetworkError
 
 Hook = Callable[..., None]
+T = TypeVar("T")
 
 
 class _Reached(BaseException):
@@ -57,9 +59,27 @@ def record(network: nn.Module, layers: Iterable[str]) -> Iterator[Mapping[str, T
     >>> outputs["0"].shape
     torch.Size([1, 3])
     """
+    with record_reduced(network, layers, Tensor.clone) as outputs:
+        yield outputs
+
+
+@contextmanager
+def record_reduced(
+    network: nn.Module, layers: Iterable[str], keep: Callable[[Tensor], T]
+) -> Iterator[Mapping[str, T]]:
+    """Do as `record`, and keep what a function makes of each output rather than the output.
+
+    Parameters
+    ----------
+    network, layers
+        As for `record`.
+    keep : callable
+        Called at once with a layer's output, which must not be kept itself: an in-place operation
+        behind the layer may change it.
+    """
     require_evaluation_mode(network)
     found = {name: find_layer(network, name) for name in layers}
-    outputs: dict[str, Tensor] = {}
+    outputs: dict[str, T] = {}
     calls: Counter[str] = Counter()
 
     def begin(*_: object) -> None:
@@ -69,7 +89,8 @@ def record(network: nn.Module, layers: Iterable[str]) -> Iterator[Mapping[str, T
     with ExitStack() as undo:
         undo.callback(network.register_forward_pre_hook(begin).remove)
         for name, (module, call) in found.items():
-            undo.callback(module.register_forward_hook(_keeping(outputs, name, call, calls)).remove)
+            hook = _keeping(outputs, name, call, calls, keep)
+            undo.callback(module.register_forward_hook(hook).remove)
         yield MappingProxyType(outputs)
 
 
@@ -110,7 +131,7 @@ def stop_at(network: nn.Module, layer: str, forward: Callable[[], object]) -> Te
     module, call = find_layer(network, layer)
     outputs: dict[str, Tensor] = {}
     calls: Counter[str] = Counter()
-    keep = _keeping(outputs, layer, call, calls)
+    keep = _keeping(outputs, layer, call, calls, Tensor.clone)
 
     def stop(target: nn.Module, inputs: object, output: object) -> None:
         keep(target, inputs, output)
@@ -130,8 +151,10 @@ def stop_at(network: nn.Module, layer: str, forward: Callable[[], object]) -> Te
     )
 
 
-def _keeping(outputs: dict[str, Tensor], name: str, call: int, calls: Counter[str]) -> Hook:
-    """Return a forward hook that copies the output of call number ``call`` into ``outputs``."""
+def _keeping(
+    outputs: dict[str, T], name: str, call: int, calls: Counter[str], keeper: Callable[[Tensor], T]
+) -> Hook:
+    """Return a forward hook that keeps of call number ``call`` what ``keeper`` makes of it."""
 
     def keep(module: nn.Module, _inputs: object, output: object) -> None:
         calls[name] += 1
@@ -142,6 +165,6 @@ def _keeping(outputs: dict[str, Tensor], name: str, call: int, calls: Counter[st
                 f"layer {name!r} ({type(module).__name__}) gives a {type(output).__name__}, "
                 "not a tensor; choose a layer inside it or behind it"
             )
-        outputs[name] = output.clone()
+        outputs[name] = keeper(output)
 
     return keep
