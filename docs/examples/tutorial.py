@@ -5,8 +5,8 @@ from importlib.resources import as_file, files
 import auralise
 from auralise.activations import receptive_field, run_to
 from auralise.audio.levels import apply_level
-from auralise.auralisation import prepare
 from auralise.positions import place_of
+from auralise.preparation import prepare
 from auralise.settings import Settings
 
 # [song]

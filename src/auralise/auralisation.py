@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -12,21 +12,24 @@ from torch import Tensor
 from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
 from auralise.audio.levels import measure
-from auralise.audio.resampling import pad_to, resample
 from auralise.audio.waveform import Waveform
 from auralise.errors import AuraliseError, ShapeError
 from auralise.frontends.base import Features, Frontend
 from auralise.frontends.sonification import SONIFICATIONS, Part, unity
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.inversion import Inversion, invert_layer
+from auralise.masks import MASK, UnitMask, find_masks, unmasked
+from auralise.masks.plane import spec_of
 from auralise.models.base import MusicNetwork
 from auralise.phase import PhaseMethod, phase_method
 from auralise.positions import position_of
+from auralise.preparation import prepare
 from auralise.settings import DEFAULTS, Settings
 from auralise.spectral.convergence import convergence_of
-from auralise.spectral.spectrogram import Spectrogram
+from auralise.spectral.spectrogram import Spectrogram, analyse
 
 SILENT = "silent"
+_Found = tuple[Inversion, Waveform, float | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,46 +83,6 @@ class Auralisation:
         return html(self)
 
 
-def prepare(network: MusicNetwork, waveform: Waveform) -> tuple[Waveform, tuple[str, ...]]:
-    """Bring a sound to what a network takes: one channel, its rate, its length at least.
-
-    Parameters
-    ----------
-    network : MusicNetwork
-    waveform : Waveform
-        Any rate, length and number of channels.
-
-    Returns
-    -------
-    waveform : Waveform
-        One channel at the network's rate; padded with silence if shorter than its input, or up to
-        the next frame where the last one would not restore the end.
-    notes : tuple of str
-        What was done, in words; empty if nothing but resampling and mixing.
-    """
-    rate = network.card.frontend.sample_rate
-    mono = resample(waveform.mono(), rate)
-    wanted = round((network.card.seconds or 0) * rate)
-    if mono.n_samples >= wanted:
-        return _restorable(network.card.frontend, mono), ()
-    note = (
-        f"the excerpt has {mono.duration:.2f} s and the network takes {wanted / rate:.2f} s; "
-        "it was padded with silence at the end"
-    )
-    return pad_to(mono, wanted), (note,)
-
-
-def _restorable(frontend: Frontend, waveform: Waveform) -> Waveform:
-    """Add silence up to the next frame where the frames there are would not restore the end."""
-    if not isinstance(frontend, SpectrogramFrontend):
-        return waveform
-    spec, length = frontend.spec, waveform.n_samples
-    spec.require_inverse()
-    if spec.sound_end(length) == length:
-        return waveform
-    return pad_to(waveform, -(-length // spec.hop) * spec.hop)
-
-
 def auralise_unit(
     network: MusicNetwork,
     source: Waveform,
@@ -128,6 +91,7 @@ def auralise_unit(
     method: str = "guided",
     phase: str | None = None,
     settings: Settings | None = None,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Auralisation:
     """Let one unit of a network be heard.
 
@@ -139,11 +103,13 @@ def auralise_unit(
     unit : Unit or str
         The unit to follow, e.g. ``"conv3:17"``.
     method : str
-        Name in `INVERTERS`.
+        Name in `INVERTERS`, or ``"mask"``.
     phase : str, optional
         Name in `PHASE_METHODS`; see `Settings` for the default.
     settings : Settings, optional
         All choices at once, in place of ``method`` and ``phase``.
+    report : callable
+        Told steps done and steps in all where the method searches in steps, as ``"mask"`` does.
 
     Returns
     -------
@@ -168,7 +134,10 @@ def auralise_unit(
     unit = Unit.parse(unit) if isinstance(unit, str) else unit
     if settings is None:
         settings = Settings(method=method, phase=phase)
-    return next(auralise_layer(network, source, unit.layer, [unit.channel], settings=settings))
+    channels = [unit.channel]
+    return next(
+        auralise_layer(network, source, unit.layer, channels, settings=settings, report=report)
+    )
 
 
 def auralise_layer(
@@ -178,6 +147,7 @@ def auralise_layer(
     channels: Sequence[int] | None = None,
     *,
     settings: Settings = DEFAULTS,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Auralisation]:
     """Let units of one layer be heard, one after the other, from a single forward pass.
 
@@ -191,6 +161,8 @@ def auralise_layer(
         Which units, in this order; all of the layer if not given.
     settings : Settings
         The same for all units.
+    report : callable
+        As for `auralise_unit`.
 
     Yields
     ------
@@ -210,20 +182,13 @@ def auralise_layer(
         answer = way.answer(features)
         if channels is None:
             channels = range(answer.shape[0])
-        position = position_of(network, features, layer, settings.at)
-        inversions = invert_layer(
-            network.module,
-            features.values,
-            layer,
-            channels,
-            settings.method,
-            position=position,
-            options=settings.options,
-        )
+        if settings.method == MASK:
+            found = way.searched(sound, channels, answer, report)
+        else:
+            found = way.inverted(channels)
         round_trip, floor = way.round_trip()
         heard_again = way.hear(round_trip)
-        for inversion in inversions:
-            waveform, convergence = way.sound_of(inversion.relevance)
+        for inversion, waveform, convergence in found:
             if inversion.relevance.any() and not waveform.samples.any():
                 inversion = replace(inversion, flags=(*inversion.flags, SILENT))
             channel = inversion.unit.channel
@@ -310,6 +275,50 @@ class _Way:
         louder = Waveform(waveform.samples * gain, waveform.sample_rate)
         return self.answer(self.network.card.frontend.analyse(louder))
 
+    def inverted(
+        self, channels: Sequence[int]
+    ) -> Iterator[tuple[Inversion, Waveform, float | None]]:
+        """Yield each unit's map, its sound and that sound's spectral convergence in dB."""
+        network, settings = self.network, self.settings
+        position = position_of(network, self.features, self.layer, settings.at)
+        for inversion in invert_layer(
+            network.module,
+            self.features.values,
+            self.layer,
+            channels,
+            settings.method,
+            position=position,
+            options=settings.options,
+        ):
+            yield inversion, *self.sound_of(inversion.relevance)
+
+    def searched(
+        self,
+        sound: Waveform,
+        channels: Sequence[int],
+        answer: Tensor,
+        report: Callable[[int, int], None],
+    ) -> Iterator[_Found]:
+        """Yield as `inverted` does, with masks found by search."""
+        options = self.settings.mask
+        spectrum = analyse(sound, spec_of(self.network.card.frontend)).magnitude
+        for mask in find_masks(self.network, sound, self.layer, channels, options, report=report):
+            inversion = self._as_inversion(mask, answer[mask.unit.channel])
+            target = Spectrogram(spectrum * mask.gains, mask.spec, sound.n_samples)
+            convergence = convergence_of(mask.kept, target)
+            yield inversion, mask.waveform, convergence if math.isfinite(convergence) else None
+
+    def _as_inversion(self, mask: UnitMask, answer: Tensor) -> Inversion:
+        """Bring a mask to the input's shape: its gains, or for raw audio what they let through."""
+        frontend = self.network.card.frontend
+        if isinstance(frontend, SpectrogramFrontend):
+            relevance = frontend.gather(mask.gains[None])
+        else:
+            relevance = mask.kept.samples
+        index = int(answer.argmax())
+        place = tuple(int(i) for i in torch.unravel_index(torch.tensor(index), answer.shape))
+        return Inversion(relevance, mask.unit, MASK, float(answer.max()), place, mask.flags)
+
     def sound_of(self, relevance: Tensor) -> tuple[Waveform, float | None]:
         """Return a map's sound and its spectral convergence in dB."""
         frontend = self.network.card.frontend
@@ -322,6 +331,8 @@ class _Way:
     def round_trip(self) -> tuple[Waveform, float | None]:
         """Return the source after the same way without inversion, and its convergence in dB."""
         frontend = self.network.card.frontend
+        if self.settings.method == MASK:
+            return unmasked(frontend, self.features.source), None
         if not isinstance(frontend, SpectrogramFrontend):
             return self.features.source, None
         return self._phased(unity(frontend, self.features, str(self.settings.sonification)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from auralise.errors import InvalidValueError
+from auralise.errors import InvalidValueError, UnknownNameError
 from auralise.frontends.base import Frontend
 from auralise.frontends.sonification import SONIFICATIONS, Part
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.inversion import INVERTERS, InversionOptions
+from auralise.masks import MASK, MaskOptions
 from auralise.phase import DEFAULT_PHASE, phase_method
 from auralise.positions import At
 
@@ -20,7 +21,7 @@ class Settings:
     Attributes
     ----------
     method : str
-        Name in `INVERTERS`.
+        Name in `INVERTERS`, or ``"mask"``: parts of the source, found by search.
     at : "peak", "whole", float or (float, float)
         Where on the unit's map: its strongest place; everywhere; the strongest at a time in
         seconds; or at a time in seconds and a frequency in Hz.
@@ -36,6 +37,8 @@ class Settings:
         Of the phase method, if it has them.
     options : InversionOptions
         What the inversion does where its method leaves a choice.
+    mask : MaskOptions
+        How a mask is searched for, if that is the method.
     """
 
     method: str = "guided"
@@ -46,6 +49,7 @@ class Settings:
     iterations: int | None = None
     seed: int | None = None
     options: InversionOptions = InversionOptions()
+    mask: MaskOptions = MaskOptions()
 
     def resolved(self, frontend: Frontend) -> Settings:
         """Return the settings with every None that has a default replaced by it.
@@ -57,7 +61,10 @@ class Settings:
         UnknownNameError
             If a name is unknown.
         """
-        INVERTERS[self.method]
+        if self.method == MASK:
+            return self._of_mask()
+        if self.method not in INVERTERS:
+            raise UnknownNameError("inversion method", self.method, [*INVERTERS, MASK])
         if not isinstance(frontend, SpectrogramFrontend):
             for name in ("part", "phase", "iterations", "seed"):
                 if getattr(self, name) is not None:
@@ -75,6 +82,23 @@ class Settings:
         phase = self.phase or ("source" if sonification == "mask" else DEFAULT_PHASE)
         phase_method(phase, n_iter=self.iterations, seed=self.seed)
         return replace(self, sonification=sonification, part=self.part or "positive", phase=phase)
+
+    def _of_mask(self) -> Settings:
+        """Return the settings of a mask, which is no map and leaves less to be chosen."""
+        for name, only in (
+            ("at", "peak"),
+            ("sonification", "mask"),
+            ("part", "positive"),
+            ("phase", "source"),
+            ("iterations", None),
+        ):
+            if getattr(self, name) not in (only, None):
+                raise InvalidValueError(
+                    f"{name} {getattr(self, name)!r} has no meaning for the method 'mask', which "
+                    "multiplies the source's spectrum where the unit is strongest"
+                )
+        mask = self.mask if self.seed is None else replace(self.mask, seed=self.seed)
+        return replace(self, sonification="mask", part="positive", phase="source", mask=mask)
 
 
 DEFAULTS = Settings()

@@ -1,6 +1,16 @@
 """Whether an explanation can be believed: what the network itself makes of the sounds."""
 
+from auralise.audit.audit import Audit, AuditOptions, audit
 from auralise.audit.disturbances import DISTURBANCES
 from auralise.audit.recognition import Recognition, recognise
+from auralise.audit.verdict import verdict
 
-__all__ = ["DISTURBANCES", "Recognition", "recognise"]
+__all__ = [
+    "DISTURBANCES",
+    "Audit",
+    "AuditOptions",
+    "Recognition",
+    "audit",
+    "recognise",
+    "verdict",
+]

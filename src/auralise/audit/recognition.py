@@ -11,9 +11,9 @@ from torch import Tensor
 from auralise.activations.recorder import run_to
 from auralise.audio.waveform import Waveform
 from auralise.audit.disturbances import DISTURBANCES
-from auralise.auralisation import prepare
 from auralise.errors import InvalidValueError
 from auralise.models.base import MusicNetwork
+from auralise.preparation import prepare
 
 QUIET = 1e-6
 

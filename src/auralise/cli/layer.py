@@ -58,6 +58,7 @@ def run(request: "Request", layer: str, top: int, out: Path, force: bool, json: 
     """Make the collection that was asked for and print what was found."""
     from auralise.auralisation import auralise_layer, strongest_units
     from auralise.cli.console import print_json, progress_bar
+    from auralise.masks import MASK
     from auralise.output.bundle import write_collection
 
     network, excerpt = request.begin(out, force)
@@ -66,10 +67,16 @@ def run(request: "Request", layer: str, top: int, out: Path, force: bool, json: 
     results = []
     with progress_bar() as bar:
         for result in auralise_layer(
-            network, excerpt.waveform, layer, channels, settings=request.settings
+            network,
+            excerpt.waveform,
+            layer,
+            channels,
+            settings=request.settings,
+            report=lambda done, total: bar(f"searching in {layer}", done, total),
         ):
             results.append(result)
-            bar(f"inverting {layer}", len(results), len(channels), str(result.inversion.unit))
+            if request.settings.method != MASK:
+                bar(f"inverting {layer}", len(results), len(channels), str(result.inversion.unit))
     write_collection(
         out,
         results,

@@ -17,10 +17,12 @@ def methods(
     from auralise.errors import UnknownNameError
     from auralise.frontends.sonification import SONIFICATIONS
     from auralise.inversion import INVERTERS
+    from auralise.masks import MASK, find_masks
     from auralise.phase import PHASE_METHODS
 
     tables: dict[str, Any] = {
         "inversion": INVERTERS,
+        "search": {MASK: find_masks},
         "sonification": SONIFICATIONS,
         "phase": PHASE_METHODS,
         "level": LEVELS,

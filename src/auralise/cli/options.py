@@ -54,6 +54,7 @@ def make_settings(
     """
     from auralise.errors import InvalidValueError
     from auralise.inversion import InversionOptions
+    from auralise.masks import MaskOptions, native_bfloat16
     from auralise.positions import parse_at
     from auralise.settings import Settings
 
@@ -64,4 +65,5 @@ def make_settings(
         if value not in known:
             raise InvalidValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     options = InversionOptions(activations, dead_windows)  # type: ignore[arg-type]
-    return Settings(at=parse_at(at), options=options, **named)
+    mask = MaskOptions(bfloat16=native_bfloat16())
+    return Settings(at=parse_at(at), options=options, mask=mask, **named)

@@ -153,8 +153,8 @@ def read_excerpt(network: MusicNetwork, request: Request) -> Excerpt:
         If the file cannot be read or is another one than it has to be, or the stretch is not in it.
     """
     from auralise.audio.files import read_audio
-    from auralise.auralisation import prepare
     from auralise.output.manifest import song_from_file
+    from auralise.preparation import prepare
 
     start, song, sha256 = request.start, request.song, request.song_sha256
     seconds = network.card.seconds if request.seconds is None else request.seconds

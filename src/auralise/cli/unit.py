@@ -67,12 +67,19 @@ def unit(
 def run(request: "Request", out: Path, force: bool, json: bool) -> None:
     """Make the bundle that was asked for and print what was found."""
     from auralise.auralisation import auralise_unit
-    from auralise.cli.console import print_json
+    from auralise.cli.console import print_json, progress_bar
     from auralise.output.bundle import write_bundle
     from auralise.output.manifest import read_manifest
 
     network, excerpt = request.begin(out, force)
-    result = auralise_unit(network, excerpt.waveform, request.unit, settings=request.settings)
+    with progress_bar() as bar:
+        result = auralise_unit(
+            network,
+            excerpt.waveform,
+            request.unit,
+            settings=request.settings,
+            report=lambda done, total: bar(f"searching for {request.unit}", done, total),
+        )
     write_bundle(
         out,
         result,

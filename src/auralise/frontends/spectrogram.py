@@ -108,6 +108,13 @@ class SpectrogramFrontend:
         """Bring a map over the values' bins to the transform's linear bins, keeping its scale."""
         return relevance if self.n_mels is None else self._mel().spread(relevance)
 
+    def gather(self, gains: Tensor) -> Tensor:
+        """Bring gains on the transform's linear bins to the values' bins, as weighted means."""
+        if self.n_mels is None:
+            return gains
+        ones = gains.new_ones(gains.shape[-2], 1)
+        return self._mel().apply(gains) / self._mel().apply(ones).clamp(min=1e-30)
+
     def analyse(self, waveform: Waveform) -> Features:
         """Return the input for ``waveform`` (mixed to one channel), shape (1, bins, frames)."""
         check_rate(waveform, self.sample_rate)

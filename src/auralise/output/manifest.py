@@ -22,6 +22,7 @@ from auralise.audio.levels import Levelled
 from auralise.auralisation import Auralisation
 from auralise.errors import AudioFileError, InvalidValueError
 from auralise.inversion import InversionOptions
+from auralise.masks import MaskOptions
 from auralise.models.base import ModelCard
 from auralise.models.weights import sha256_of
 from auralise.output.folders import MANIFEST, SCHEMA
@@ -311,7 +312,20 @@ def settings_of(manifest: Mapping[str, Any]) -> Settings:
         **{name: chosen[name] for name in names},
         at=tuple(at) if isinstance(at, list) else at,
         options=InversionOptions(chosen["activations"], chosen["dead_windows"]),
+        mask=_mask_of(chosen.get("mask")),
     )
+
+
+def _mask_of(chosen: object) -> MaskOptions:
+    """Return the options of a search; those of today where an older manifest names none."""
+    if chosen is None:
+        return MaskOptions()
+    try:
+        return MaskOptions(**chosen)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InvalidValueError(
+            f"the manifest's 'settings.mask' is not as written: {error}"
+        ) from error
 
 
 def unit_of(manifest: Mapping[str, Any]) -> Unit:
