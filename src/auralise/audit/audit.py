@@ -21,6 +21,7 @@ from auralise.audit.shuffling import shuffled, weight_layers
 from auralise.auralisation import Auralisation
 from auralise.errors import InvalidValueError
 from auralise.inversion.backprop import INPUT_INDEPENDENT
+from auralise.masks import MASK
 from auralise.models.base import MusicNetwork
 from auralise.settings import Settings
 
@@ -32,9 +33,10 @@ class AuditOptions:
     Attributes
     ----------
     others : int
-        Other units that the map is compared with.
+        Other units that the map is compared with; with 0, and with it no points, no other map is
+        made at all, which takes the least time.
     points : int
-        On the randomisation curve, at most.
+        On the randomisation curve, at most; 0 for no curve.
     steps : int
         Of the deletion and insertion curves.
     networks : int
@@ -50,9 +52,11 @@ class AuditOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("others", "points", "steps", "networks"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, least in (("others", 0), ("points", 0), ("steps", 1), ("networks", 1)):
+            if getattr(self, name) < least:
+                raise InvalidValueError(
+                    f"{name} must be at least {least}, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +147,9 @@ def audit(
     masks = list(work.masks())
     report(2, steps)
     mapper = Mapper(network, unit.layer, settings.resolved(network.card.frontend))
-    found_sensitivity = work.sensitivity(mapper, base > limit)
+    found_sensitivity = work.sensitivity(mapper, base > limit) if options.others else None
     report(3, steps)
-    curve = randomisation_curve(
-        mapper, auralisation.features, unit.channel, seeds=(options.seed,), most=options.points
-    )
+    curve = work.curve(mapper) if options.points else None
     report(4, steps)
     return Audit(*common, False, independent, found_feedback, found_sensitivity, curve, *masks)
 
@@ -210,13 +212,46 @@ class _Work:
         candidates = [int(c) for c in live.nonzero()[:, 0] if int(c) != channel]
         generator = torch.Generator().manual_seed(self.options.seed)
         order = torch.randperm(len(candidates), generator=generator)[: self.options.others]
-        own = mapper(features, [channel], position if position is not None else "whole")[0]
         return sensitivity(
             mapper,
             features,
             channel,
-            own,
+            self.own(mapper),
             position,
             [candidates[i] for i in order.tolist()],
             seed=self.options.seed,
         )
+
+    def own(self, mapper: Mapper) -> Tensor:
+        """Return the unit's map as ``mapper`` would give it."""
+        if mapper.searches:
+            return part_of(self.auralisation)[1]
+        return self.auralisation.inversion.relevance
+
+    def curve(self, mapper: Mapper) -> Randomisation:
+        before = part_of(self.auralisation)[1] if mapper.searches else None
+        return randomisation_curve(
+            mapper,
+            self.auralisation.features,
+            self.unit.channel,
+            before=before,
+            seeds=(self.options.seed,),
+            most=self.options.points,
+        )
+
+
+def quick_options(settings: Settings, units: int = 1) -> AuditOptions:
+    """Return what is asked for a report: enough for its sentence, within seconds for each unit.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the auralisations. Where each map takes a search, fewer maps are made.
+    units : int
+        In the report.
+    """
+    if units == 1:
+        return AuditOptions(others=3, points=1) if settings.method == MASK else AuditOptions()
+    if settings.method == MASK:
+        return AuditOptions(others=0, points=0, steps=4, networks=1)
+    return AuditOptions(others=3, points=1, steps=4, networks=1)

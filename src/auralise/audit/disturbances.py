@@ -61,6 +61,14 @@ def mp3(waveform: Waveform, seed: int) -> Waveform:
     return Waveform(coded.samples / gain, waveform.sample_rate)
 
 
+@DISTURBANCES.register("all")
+def everything(waveform: Waveform, seed: int) -> Waveform:
+    """Shift by 10 ms, add noise at -40 dB, round to 16 bits, code as MP3, in this order."""
+    for change in (shift, noise, sixteen_bits, mp3):
+        waveform = change(waveform, seed)
+    return waveform
+
+
 def _to_peak(waveform: Waveform) -> float:
     peak = float(waveform.samples.abs().max())
     return 10 ** (-1 / 20) / peak if peak > 0 else 1.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from auralise.audit.maps import Mapper, Report, cosine, mean_of, rank_correlation, silently
 from auralise.audit.shuffling import shuffled, weight_layers
 from auralise.frontends.base import Features
@@ -43,6 +45,7 @@ def randomisation_curve(
     features: Features,
     channel: int,
     *,
+    before: Tensor | None = None,
     seeds: Sequence[int] = (0,),
     most: int | None = None,
     report: Report = silently,
@@ -57,6 +60,8 @@ def randomisation_curve(
         For the unit's layer.
     features : Features
     channel : int
+    before : Tensor, optional
+        The unit's map of the whole of its answer, if it is there already.
     seeds : sequence of int
         Of the disorder; at least one.
     most : int, optional
@@ -66,7 +71,7 @@ def randomisation_curve(
     """
     groups = weight_layers(mapper.network, features, mapper.layer)
     steps = _chosen(len(groups), most)
-    before = mapper(features, [channel], "whole")[0].abs()
+    before = (mapper(features, [channel], "whole")[0] if before is None else before).abs()
     total, done = len(steps) * len(seeds), 0
     cosines, ranks = [], []
     for step in steps:

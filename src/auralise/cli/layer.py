@@ -33,6 +33,7 @@ def layer(
     start: options.Start = 0.0,
     seconds: options.Seconds = None,
     allow_truncated: options.AllowTruncated = False,
+    audit: options.Audit = True,
     force: options.Force = False,
     json: options.Json = False,
 ) -> None:
@@ -51,11 +52,21 @@ def layer(
         dead_windows=dead_windows,
     )
     request = Request(song, model, "", start, seconds, settings, level, allow_truncated)
-    run(request, layer, top, out, force, json)
+    run(request, layer, top, out, force, json, audit)
 
 
-def run(request: "Request", layer: str, top: int, out: Path, force: bool, json: bool) -> None:
+def run(
+    request: "Request",
+    layer: str,
+    top: int,
+    out: Path,
+    force: bool,
+    json: bool,
+    audit: bool = True,
+) -> None:
     """Make the collection that was asked for and print what was found."""
+    from auralise.audit import audit as ask
+    from auralise.audit import quick_options
     from auralise.auralisation import auralise_layer, strongest_units
     from auralise.cli.console import print_json, progress_bar
     from auralise.masks import MASK
@@ -77,6 +88,11 @@ def run(request: "Request", layer: str, top: int, out: Path, force: bool, json: 
             results.append(result)
             if request.settings.method != MASK:
                 bar(f"inverting {layer}", len(results), len(channels), str(result.inversion.unit))
+        audits = {}
+        quick = quick_options(request.settings, len(results))
+        for result in results if audit else ():
+            audits[result.inversion.unit] = ask(network, result, request.settings, quick)
+            bar(f"auditing {layer}", len(audits), len(results), str(result.inversion.unit))
     write_collection(
         out,
         results,
@@ -85,6 +101,7 @@ def run(request: "Request", layer: str, top: int, out: Path, force: bool, json: 
         settings=request.settings,
         level=request.level,
         force=force,
+        audits=audits,
     )
     if json:
         from auralise.output.manifest import read_manifest

@@ -13,6 +13,7 @@ from auralise import __version__
 from auralise.cli import (
     claims,
     compare,
+    audit,
     dashboard,
     demo,
     evaluate,
@@ -78,6 +79,7 @@ app.command()(methods.methods)
 app.command()(predict.predict)
 app.command()(unit.unit)
 app.command()(layer.layer)
+app.command()(audit.audit)
 app.command()(filters.filters)
 app.command()(compare.compare)
 app.command()(tuning.tuning)

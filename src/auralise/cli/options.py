@@ -35,6 +35,9 @@ AllowTruncated = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder to write; it must not exist.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an older result in that folder.")]
+Audit = Annotated[
+    bool, typer.Option("--audit/--no-audit", help="Ask what can be believed, for the report.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

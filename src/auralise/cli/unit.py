@@ -36,6 +36,7 @@ def unit(
     start: options.Start = 0.0,
     seconds: options.Seconds = None,
     allow_truncated: options.AllowTruncated = False,
+    audit: options.Audit = True,
     force: options.Force = False,
     json: options.Json = False,
 ) -> None:
@@ -61,11 +62,13 @@ def unit(
             dead_windows=dead_windows,
         )
         request = Request(song, model, unit, start, seconds, settings, level, allow_truncated)
-    run(request, out, force, json)
+    run(request, out, force, json, audit)
 
 
-def run(request: "Request", out: Path, force: bool, json: bool) -> None:
+def run(request: "Request", out: Path, force: bool, json: bool, audit: bool = True) -> None:
     """Make the bundle that was asked for and print what was found."""
+    from auralise.audit import audit as ask
+    from auralise.audit import quick_options
     from auralise.auralisation import auralise_unit
     from auralise.cli.console import print_json, progress_bar
     from auralise.output.bundle import write_bundle
@@ -80,6 +83,15 @@ def run(request: "Request", out: Path, force: bool, json: bool) -> None:
             settings=request.settings,
             report=lambda done, total: bar(f"searching for {request.unit}", done, total),
         )
+        found = None
+        if audit:
+            found = ask(
+                network,
+                result,
+                request.settings,
+                quick_options(request.settings),
+                report=lambda done, total: bar("auditing", done, total),
+            )
     write_bundle(
         out,
         result,
@@ -88,6 +100,7 @@ def run(request: "Request", out: Path, force: bool, json: bool) -> None:
         settings=request.settings,
         level=request.level,
         force=force,
+        audit=found,
     )
     written = read_manifest(out)
     if json:
@@ -110,4 +123,8 @@ def show(manifest: dict[str, Any], out: Path) -> None:
         if place["low"] is not None:
             where += f", {place['low']:.0f} Hz to {place['high']:.0f} Hz"
         typer.echo(where)
+    if manifest["audit"] is not None:
+        typer.echo(manifest["audit"]["verdict"])
+    if manifest["settings"]["method"] != "mask":
+        typer.echo("to hear what sets the unit apart from its layer: --method mask")
     typer.echo(f"report: {out / 'report.html'}")

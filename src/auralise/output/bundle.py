@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from auralise.activations.layers import Unit
 from auralise.activations.receptive_field import ReceptiveField, receptive_field
 from auralise.audio.files import encode_wav
+from auralise.audit import Audit
 from auralise.auralisation import Auralisation
 from auralise.errors import InvalidValueError
 from auralise.models.base import MusicNetwork
@@ -41,6 +43,7 @@ def write_bundle(
     settings: Settings,
     level: str = "source-rms",
     force: bool = False,
+    audit: Audit | None = None,
 ) -> Path:
     """Write one unit's bundle.
 
@@ -62,6 +65,8 @@ def write_bundle(
         Level policy of the unit's sound, from `auralise.audio.levels.LEVELS`.
     force : bool
         Replace an older bundle of that name.
+    audit : Audit, optional
+        Shown in the report and kept in the manifest.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def write_bundle(
     common = common_manifest(network.card, song, settings.resolved(network.card.frontend), level)
     with whole_folder(folder, force=force) as aside:
         place = _places(network, [auralisation])[0]
-        entry, manifest = _write_unit(aside, auralisation, common, place)
+        entry, manifest = _write_unit(aside, auralisation, common, place, audit)
         _write_text(aside / "figure.html", figure_page(entry.figure))
         title = f"What {entry.name} responds to in {song.name}"
         _write_text(aside / REPORT, _report([entry], common, song, title))
@@ -95,6 +100,7 @@ def write_collection(
     settings: Settings,
     level: str = "source-rms",
     force: bool = False,
+    audits: Mapping[Unit, Audit] = MappingProxyType({}),
 ) -> Path:
     """Write several units of one run: a folder for each, one report and one manifest over all.
 
@@ -107,6 +113,8 @@ def write_collection(
         As for `write_bundle`.
     auralisations : iterable of Auralisation
         At least one; all of one song and network, each unit once.
+    audits : mapping of Unit to Audit
+        Of those units that have one.
 
     Raises
     ------
@@ -125,7 +133,8 @@ def write_collection(
         places = _places(network, results)
         for name, result, place in zip(names, results, places, strict=True):
             (aside / name).mkdir()
-            entry, manifest = _write_unit(aside / name, result, common, place)
+            audit = audits.get(result.inversion.unit)
+            entry, manifest = _write_unit(aside / name, result, common, place, audit)
             _finish(aside / name, manifest)
             entries.append(entry)
         title = f"What {len(entries)} units of {network.card.name} respond to in {song.name}"
@@ -180,11 +189,15 @@ def arrays_of(auralisation: Auralisation) -> dict[str, NDArray[Any]]:
 
 
 def _write_unit(
-    folder: Path, auralisation: Auralisation, common: Mapping[str, Any], place: Place | None
+    folder: Path,
+    auralisation: Auralisation,
+    common: Mapping[str, Any],
+    place: Place | None,
+    audit: Audit | None,
 ) -> tuple[ReportEntry, dict[str, Any]]:
     """Write sounds, arrays and the still figure; return what the pages and the manifest need."""
     sounds = level_sounds(auralisation, common["settings"]["level"])
-    entry = ReportEntry(auralisation, unit_figure(auralisation, place=place), sounds)
+    entry = ReportEntry(auralisation, unit_figure(auralisation, place=place), sounds, audit)
     for name, sound in (
         ("auralisation", sounds.auralised),
         ("source", sounds.source),
@@ -195,7 +208,7 @@ def _write_unit(
     np.savez_compressed(buffer, allow_pickle=False, **arrays_of(auralisation))
     (folder / "arrays.npz").write_bytes(buffer.getvalue())
     (folder / "figure.png").write_bytes(encode_png(entry.figure))
-    return entry, unit_manifest(common, auralisation, sounds, place)
+    return entry, unit_manifest(common, auralisation, sounds, place, audit)
 
 
 def _finish(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from auralise import __version__
 from auralise.activations.layers import Unit
 from auralise.audio.levels import Levelled
+from auralise.audit import Audit, verdict
 from auralise.auralisation import Auralisation
 from auralise.errors import AudioFileError, InvalidValueError
 from auralise.inversion import InversionOptions
@@ -125,7 +126,11 @@ def describe_model(card: ModelCard) -> dict[str, Any]:
 
 
 def unit_manifest(
-    common: Mapping[str, Any], auralisation: Auralisation, sounds: Sounds, place: Place | None
+    common: Mapping[str, Any],
+    auralisation: Auralisation,
+    sounds: Sounds,
+    place: Place | None,
+    audit: Audit | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of one unit's bundle.
 
@@ -138,6 +143,8 @@ def unit_manifest(
         As written.
     place : Place or None
         What the followed place sees.
+    audit : Audit, optional
+        What can be believed of it.
     """
     inversion = auralisation.inversion
     return {
@@ -154,11 +161,18 @@ def unit_manifest(
             name: _level(getattr(sounds, name)) for name in ("auralised", "source", "round_trip")
         },
         "scores": dict(auralisation.scores),
+        "audit": None if audit is None else {**_audited(audit), "verdict": verdict(audit)},
         "sound": {
             "sample_rate": auralisation.waveform.sample_rate,
             "n_samples": auralisation.waveform.n_samples,
         },
     }
+
+
+def _audited(audit: Audit) -> dict[str, Any]:
+    """Return an audit as plain values, without what the manifest says anyway."""
+    known = {"unit", "method", "model"}
+    return {name: value for name, value in asdict(audit).items() if name not in known}
 
 
 def versions() -> dict[str, str]:

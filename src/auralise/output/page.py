@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from auralise.audio.files import encode_wav
@@ -21,7 +22,12 @@ _POLICY = (
 )
 
 
-def page(title: str, body: str, figures: dict[str, Figure]) -> str:
+def page(
+    title: str,
+    body: str,
+    figures: Mapping[str, Figure],
+    drawings: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
     """Put a page together.
 
     Parameters
@@ -32,13 +38,17 @@ def page(title: str, body: str, figures: dict[str, Figure]) -> str:
         HTML; what came from outside must be escaped in it.
     figures : mapping of str to Figure
         From the names that `figure_holder` was given.
+    drawings : mapping of str to plotly.graph_objects.Figure
+        Of other kinds, from the names that `drawing_holder` was given.
 
     Returns
     -------
     str
         HTML that needs no network; plotly.js is in it once.
     """
-    return _page(title, body, {name: _plain(draw(figure)) for name, figure in figures.items()})
+    plain = {name: _plain(draw(figure)) for name, figure in figures.items()}
+    plain |= {name: _plain(drawing) for name, drawing in drawings.items()}
+    return _page(title, body, plain)
 
 
 def _page(title: str, body: str, drawings: dict[str, dict[str, Any]]) -> str:

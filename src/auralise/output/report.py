@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import torch
 
 from auralise.audio.levels import Levelled
+from auralise.audit import Audit
 from auralise.auralisation import Auralisation
 from auralise.errors import InvalidValueError
+from auralise.output.audit_panel import audit_panel
+from auralise.output.audit_rows import audit_figure
+from auralise.output.charts_interactive import charts_height, draw_charts
 from auralise.output.figures import SATURATION, Figure, place_in_words
-from auralise.output.page import audio_uri, figure_holder, page
+from auralise.output.page import audio_uri, drawing_holder, figure_holder, page
 from auralise.output.sounds import Sounds
 from auralise.output.words import decibels, explain, number
 
@@ -32,11 +37,14 @@ class ReportEntry:
         What is shown of it.
     sounds : Sounds
         What is played.
+    audit : Audit or None
+        What can be believed of it, if that was asked.
     """
 
     auralisation: Auralisation
     figure: Figure
     sounds: Sounds
+    audit: Audit | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +99,25 @@ def report(
         f"{_provenance(provenance or {})}</main>\n"
         "<footer><p>Everything in this page is inside this file; it loads nothing.</p></footer>"
     )
-    return page(title, body, {f"figure-{i}": entry.figure for i, entry in enumerate(entries)})
+    figures = {f"figure-{i}": entry.figure for i, entry in enumerate(entries)}
+    return page(title, body, figures, _curves(entries))
+
+
+def _curves(entries: Sequence[ReportEntry]) -> dict[str, Any]:
+    """Draw the curves of those entries that have an audit."""
+    found = {i: audit_figure(e.audit) for i, e in enumerate(entries) if e.audit is not None}
+    return {f"audit-curves-{i}": draw_charts(f) for i, f in found.items() if f is not None}
+
+
+def _audit(index: int, entry: ReportEntry) -> str:
+    if entry.audit is None:
+        return ""
+    curves = audit_figure(entry.audit)
+    holder = ""
+    if curves is not None:
+        name = f"audit-curves-{index}"
+        holder = drawing_holder(name, charts_height(curves), f"{curves.title}. {curves.words}")
+    return audit_panel(entry.audit, f"audit-{index}", holder)
 
 
 def _share_references(entries: Sequence[ReportEntry]) -> bool:
@@ -228,7 +254,7 @@ def _unit(index: int, entry: ReportEntry, *, shared: bool) -> str:
         f'<div class="players">{"".join(parts)}</div>'
         f"{figure_holder(f'figure-{index}', entry.figure)}"
         f'<p class="hint">{_hint(entry.figure)}</p>'
-        f"{_numbers(entry)}</section>\n"
+        f"{_audit(index, entry)}{_numbers(entry)}</section>\n"
     )
 
 
