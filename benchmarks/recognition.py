@@ -80,15 +80,28 @@ def jobs_of(
     data: Path, networks: Iterable[str], layers: Sequence[str] | None
 ) -> Iterator[tuple[Line, Callable[[], Line]]]:
     """Name all that there is to do, excerpt by excerpt."""
-    loaded = {name: load_model(name) for name in networks}
-    for excerpt in excerpts(CLIPS):
-        for name, network in loaded.items():
-            for layer in LAYERS[name]:
-                if layers and layer not in layers:
-                    continue
-                line = {"network": name, "layer": layer, "excerpt": excerpt.name}
-                for kind, job in (("mask", masks_job), ("literature", literature_job)):
-                    yield {**line, "kind": kind}, bind(job, network, excerpt, data, layer)
+    loaded = {name: load(name) for name in networks}
+    for kind, job, shallow in (
+        ("mask", masks_job, False),
+        ("literature", literature_job, False),
+        ("mask", masks_job, True),
+        ("literature", literature_job, True),
+    ):
+        for excerpt in excerpts(CLIPS):
+            for name, network in loaded.items():
+                for layer in LAYERS[name]:
+                    if (layers and layer not in layers) or shallow != (layer == LAYERS[name][0]):
+                        continue
+                    line = {"network": name, "layer": layer, "excerpt": excerpt.name, "kind": kind}
+                    yield line, bind(job, network, excerpt, data, layer)
+
+
+def load(name: str) -> MusicNetwork:
+    """Load a network, with its weights in the order that is quickest on a processor."""
+    network = load_model(name)
+    if isinstance(network.card.frontend, SpectrogramFrontend):
+        network.module.to(memory_format=torch.channels_last)
+    return network
 
 
 def bind(job: Callable[..., Line], *arguments: Any) -> Callable[[], Line]:  # noqa: ANN401

@@ -13,7 +13,7 @@ from auralise.activations.recorder import run_to
 from auralise.audit.canvas import Canvas, part_of, rearranged
 from auralise.audit.faithfulness import Faithfulness, faithfulness
 from auralise.audit.feedback import QUIET, Feedback, feedback
-from auralise.audit.judge import Judge
+from auralise.audit.judge import Judge, runs_through
 from auralise.audit.maps import Mapper
 from auralise.audit.randomisation import Randomisation, randomisation_curve
 from auralise.audit.sensitivity import Sensitivity, sensitivity
@@ -133,8 +133,9 @@ def audit(
     inversion, unit = auralisation.inversion, auralisation.inversion.unit
     independent = INPUT_INDEPENDENT in inversion.flags
     common = (unit, inversion.method, auralisation.model)
-    judge = Judge(network, unit.layer)
-    answers = judge(auralisation.features.source.samples)
+    source = auralisation.features.source.samples
+    judge = Judge(network, unit.layer, whole=runs_through(network, source))
+    answers = judge(source)
     judge.require(unit, answers)
     base = answers.units[0]
     limit = QUIET * base.abs().max().clamp(min=QUIET)
@@ -185,7 +186,7 @@ class _Work:
             self.auralisation.waveform,
             canvas.kept(torch.stack([at_random, loud])),
             [
-                shuffled(self.network, names, features, seed + i)
+                shuffled(self.network, names, features, self.unit.layer, seed + i)
                 for i in range(self.options.networks)
             ],
         )
@@ -208,7 +209,7 @@ class _Work:
         if not mapper.searches and position is not None:
             with torch.no_grad():
                 answer = run_to(self.network.module, features.values[None], self.unit.layer)[0]
-            live = answer[(slice(None), *position)] > 0
+            live = answer.flatten(1)[:, _flat(position, answer.shape[1:])] > 0
         candidates = [int(c) for c in live.nonzero()[:, 0] if int(c) != channel]
         generator = torch.Generator().manual_seed(self.options.seed)
         order = torch.randperm(len(candidates), generator=generator)[: self.options.others]
@@ -238,6 +239,14 @@ class _Work:
             seeds=(self.options.seed,),
             most=self.options.points,
         )
+
+
+def _flat(position: tuple[int, ...], shape: torch.Size) -> int:
+    """Return the index of a position among all of a map."""
+    index = 0
+    for place, length in zip(position, shape, strict=True):
+        index = index * length + place
+    return index
 
 
 def quick_options(settings: Settings, units: int = 1) -> AuditOptions:

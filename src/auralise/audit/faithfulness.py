@@ -19,6 +19,8 @@ TINY = 1e-7
 class Faithfulness:
     """One mask on one sound, judged by the network.
 
+    The first five are None where the network gives no shares for a sound of this length.
+
     The network hears what the mask lets through ("in") and what it holds back ("out"), and gives
     its outputs' shares :math:`p`; :math:`c` is the output that is strongest on the source.
 
@@ -58,11 +60,11 @@ class Faithfulness:
     .. [3] V. Petsiuk, A. Das, K. Saenko, "RISE", BMVC 2018 (deletion and insertion).
     """
 
-    increase: float
-    drop: float
-    gain: float
-    removal: float
-    same: float
+    increase: float | None
+    drop: float | None
+    gain: float | None
+    removal: float | None
+    same: float | None
     sparseness: float
     complexity: float
     complexity_share: float
@@ -107,18 +109,12 @@ def faithfulness(
     rest = canvas.kept(removed), canvas.kept(inserted)
     heard = judge(torch.cat([source, kept, source - kept, *rest]))
     judge.require(unit, heard)
-    label = int(heard.shares[0].argmax())
-    whole, inside, outside = (float(heard.shares[i, label]) for i in range(3))
     values = heard.units[:, unit.channel] / heard.units[0, unit.channel].clamp(min=1e-30)
     deletion = (1.0, *values[3 : 3 + steps].tolist())
     insertion = (*values[3 + steps :].tolist(), 1.0)
     entropy = complexity(mask)
     return Faithfulness(
-        increase=100.0 * (inside > whole),
-        drop=100 * max(0.0, whole - inside) / max(whole, 1e-30),
-        gain=100 * max(0.0, inside - whole) / max(1 - whole, 1e-30),
-        removal=whole - outside,
-        same=float(int(heard.shares[1].argmax()) == label),
+        **_of_label(heard.shares),
         sparseness=sparseness(mask),
         complexity=entropy,
         complexity_share=entropy / max(float(torch.tensor(mask.numel()).log()), 1e-30),
@@ -129,6 +125,21 @@ def faithfulness(
         deletion_curve=deletion,
         insertion_curve=insertion,
     )
+
+
+def _of_label(shares: Tensor | None) -> dict[str, float | None]:
+    """Return what becomes of the label, of the shares on source, "in" and "out"."""
+    if shares is None:
+        return dict.fromkeys(("increase", "drop", "gain", "removal", "same"))
+    label = int(shares[0].argmax())
+    whole, inside, outside = (float(shares[i, label]) for i in range(3))
+    return {
+        "increase": 100.0 * (inside > whole),
+        "drop": 100 * max(0.0, whole - inside) / max(whole, 1e-30),
+        "gain": 100 * max(0.0, inside - whole) / max(1 - whole, 1e-30),
+        "removal": whole - outside,
+        "same": float(int(shares[1].argmax()) == label),
+    }
 
 
 def nested(mask: Tensor, steps: int, seed: int) -> tuple[Tensor, Tensor]:

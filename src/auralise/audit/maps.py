@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from auralise.audio.waveform import Waveform
-from auralise.auralisation import Auralisation
 from auralise.frontends.base import Features
 from auralise.inversion import Position, invert_layer
 from auralise.masks import MASK, find_masks
@@ -103,17 +102,14 @@ def rank_correlation(one: Tensor, other: Tensor) -> float | None:
 
 
 def _ranks(values: Tensor) -> Tensor:
-    _, inverse, counts = values.flatten().unique(return_inverse=True, return_counts=True)
-    ends = counts.cumsum(0).double()
-    return (ends - (counts.double() - 1) / 2)[inverse]
+    flat = values.flatten().contiguous()
+    ordered = flat.sort().values
+    lower: Tensor = torch.searchsorted(ordered, flat)
+    upper: Tensor = torch.searchsorted(ordered, flat, right=True)
+    return (lower + upper + 1).double() / 2
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
     """Return the mean of those that are there; None if none is."""
     there = [value for value in values if value is not None]
     return sum(there) / len(there) if there else None
-
-
-def source_of(auralisation: Auralisation) -> Waveform:
-    """Return the sound that an auralisation's network heard."""
-    return auralisation.features.source

@@ -78,7 +78,8 @@ def randomisation_curve(
         names = [name for group in groups[:step] for name in group]
         found: list[tuple[float | None, float | None]] = []
         for seed in seeds:
-            disordered = mapper.of(shuffled(mapper.network, names, features, seed))
+            network = shuffled(mapper.network, names, features, mapper.layer, seed)
+            disordered = mapper.of(network)
             after = disordered(features, [channel], "whole")[0].abs()
             alike = cosine(before, after)
             found.append((alike, None if alike is None else rank_correlation(before, after)))

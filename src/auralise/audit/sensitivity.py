@@ -110,7 +110,14 @@ def _on_another_sound(
     peak = _peak(mapper, other, channel)
     there = mapper(other, [channel], peak)[0]
     here, yonder = _aligned(field, position, peak, tuple(relevance.shape[1:]))
-    return cosine(relevance[(..., *here)], there[(..., *yonder)])
+    return cosine(_cut(relevance, here), _cut(there, yonder))
+
+
+def _cut(values: Tensor, stretches: tuple[slice, ...]) -> Tensor:
+    """Cut a stretch out along each axis behind the channels."""
+    for axis, stretch in enumerate(stretches, 1):
+        values = values.narrow(axis, stretch.start, stretch.stop - stretch.start)
+    return values
 
 
 def _peak(mapper: Mapper, features: Features, channel: int) -> tuple[int, ...]:
@@ -176,5 +183,5 @@ def _raised(network: MusicNetwork, layer: str, features: Features) -> MusicNetwo
         )
     with torch.no_grad():
         lowest = module(features.values[None]).min()
-        last.bias += 1 - lowest.clamp(max=0)
+        last.bias.add_(1 - lowest.clamp(max=0))
     return replace(network, module=module)

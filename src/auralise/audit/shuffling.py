@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import nn
 
-from auralise.activations.layers import find_layer, list_layers
+from auralise.activations.recorder import run_to
 from auralise.frontends.base import Features
 from auralise.models.base import MusicNetwork
 
-_NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
+_BatchNorm = nn.modules.batchnorm._BatchNorm
+_NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 def weight_layers(network: MusicNetwork, features: Features, layer: str) -> list[tuple[str, ...]]:
@@ -32,24 +33,33 @@ def weight_layers(network: MusicNetwork, features: Features, layer: str) -> list
     list of tuple of str
         A convolution or dense layer comes together with the normalisations behind it.
     """
-    module = network.module
-    target, _ = find_layer(module, layer)
-    inside = {id(part) for part in target.modules()}
-    names = dict(module.named_modules())
     groups: list[tuple[str, ...]] = []
-    for info in list_layers(module, features.values):
-        part = names[info.name.split("@")[0]]
-        leaf = not any(True for _ in part.children())
-        if leaf and _has_weights(part):
-            if isinstance(part, _NORMS) and groups:
-                groups[-1] = (*groups[-1], info.name)
-            elif info.name not in {name for group in groups for name in group}:
-                groups.append((info.name,))
-        if part is target:
-            break
-        if id(part) in inside:
-            continue
+    names = dict(network.module.named_modules())
+    for name in _outputs(network.module, features, layer):
+        if isinstance(names[name], _NORMS) and groups:
+            groups[-1] = (*groups[-1], name)
+        else:
+            groups.append((name,))
     return groups[::-1]
+
+
+def _outputs(module: nn.Module, features: Features, layer: str) -> dict[str, torch.Size]:
+    """Return the shapes that modules with weights give, up to a layer, in the order they run."""
+    found: dict[str, torch.Size] = {}
+
+    def noting(name: str) -> Callable[..., None]:
+        def note(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, torch.Tensor):
+                found.setdefault(name, output.shape[1:])
+
+        return note
+
+    with ExitStack() as undo, torch.no_grad():
+        for name, part in module.named_modules():
+            if name and _has_weights(part):
+                undo.callback(part.register_forward_hook(noting(name)).remove)
+        run_to(module, features.values[None], layer)
+    return found
 
 
 def _has_weights(module: nn.Module) -> bool:
@@ -57,7 +67,7 @@ def _has_weights(module: nn.Module) -> bool:
 
 
 def shuffled(
-    network: MusicNetwork, modules: Sequence[str], features: Features, seed: int
+    network: MusicNetwork, modules: Sequence[str], features: Features, layer: str, seed: int
 ) -> MusicNetwork:
     """Return a copy of a network in which some modules' weights have changed places.
 
@@ -73,6 +83,8 @@ def shuffled(
     modules : sequence of str
     features : Features
         Of the sound that normalisations are measured on.
+    layer : str
+        How far the network is run for that.
     seed : int
     """
     module = copy.deepcopy(network.module)
@@ -86,27 +98,39 @@ def shuffled(
                 if order is None or not together or len(order) != tensor.numel():
                     order = torch.randperm(tensor.numel(), generator=generator)
                 tensor.copy_(tensor.flatten()[order.to(tensor.device)].reshape(tensor.shape))
-    _measure_anew(module, modules, features)
+    _measure_anew(module, modules, features, layer)
     return MusicNetwork(module, network.card)
 
 
-def _measure_anew(module: nn.Module, modules: Sequence[str], features: Features) -> None:
-    """Set means and variances of batch normalisations to those of one sound."""
-    lengths = {i.name: math.prod(i.shape[1:]) for i in list_layers(module, features.values)}
-    norms = [
-        part
-        for part, length in ((module.get_submodule(n), lengths.get(n, 1)) for n in modules)
-        if isinstance(part, nn.modules.batchnorm._BatchNorm) and length > 1
-    ]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train()
-        norm.momentum = 1.0
-    with torch.no_grad():
-        module(features.values[None].clone())
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.eval()
-        norm.momentum = momentum
+def _measure_anew(
+    module: nn.Module, modules: Sequence[str], features: Features, layer: str
+) -> None:
+    """Set means and variances of batch normalisations to those of one sound.
+
+    One after the other, each behind those that have been set.
+    """
+    for name, shape in _outputs(module, features, layer).items():
+        part = module.get_submodule(name)
+        if name not in modules or not isinstance(part, _BatchNorm) or shape[1:].numel() < 2:
+            continue
+        if part.running_mean is None or part.running_var is None:
+            continue
+        with record_input(part) as seen, torch.no_grad():
+            run_to(module, features.values[None], layer)
+        values = seen[0].transpose(0, 1).flatten(1)
+        part.running_mean.copy_(values.mean(1))
+        part.running_var.copy_(values.var(1))
+
+
+@contextmanager
+def record_input(module: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Collect what a module is given while the block runs."""
+    seen: list[torch.Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def _tensors(part: nn.Module, buffers: bool) -> Iterator[torch.Tensor]:

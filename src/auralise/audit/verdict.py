@@ -83,7 +83,9 @@ def _scope(audit: Audit) -> str:
     own, floor = audit.map, audit.random_mask
     if own is None or floor is None:
         return ""
-    if own.removal > max(floor.removal, 0.0) + 0.05 and own.same > 0:
+    if own.removal is None or floor.removal is None:
+        return "It says what could drive the unit; of the label nothing was asked at this length."
+    if own.removal > max(floor.removal, 0.0) + 0.05 and own.same:
         return "Without this part the network is less sure of its label, so that it bears on it."
     return (
         "It says what could drive the unit; it does not explain the label that the network gives."

@@ -207,12 +207,13 @@ class _Search:
         generator = torch.Generator().manual_seed(options.seed)
         shape = (options.references, *plane.grid)
         logits = REFERENCE_SPREAD * torch.randn(shape, generator=generator).to(plane.rms)
-        heard = torch.cat(
-            [
-                ears.exactly(plane.levelled(plane.kept(plane.gains(some))))
-                for some in logits.split(options.batch_size)
-            ]
-        )
+        with torch.no_grad():
+            heard = torch.cat(
+                [
+                    ears(plane.levelled(plane.kept(plane.gains(some))))
+                    for some in torch.split(logits, options.batch_size)
+                ]
+            )
         deviation = heard.std(0)
         scale = base.abs().max()
         steady = deviation <= QUIET * scale

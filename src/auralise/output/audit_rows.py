@@ -46,7 +46,7 @@ def _written(value: float | None) -> str:
     return "-" if value is None else number(value, ".3g" if abs(value) >= 1000 else ".2f")
 
 
-_OF_MASKS: tuple[tuple[str, Callable[[Faithfulness], float], str], ...] = (
+_OF_MASKS: tuple[tuple[str, Callable[[Faithfulness], float | None], str], ...] = (
     ("Unit on what the map keeps", lambda m: m.unit_in, "1 is its value on the excerpt"),
     ("Unit on the rest", lambda m: m.unit_out, "lower is better"),
     ("Deletion", lambda m: m.deletion, "mean of the curve; lower is better"),
@@ -113,6 +113,8 @@ def _of_masks(audit: Audit) -> Iterator[AuditRow]:
     if masks[0] is None or masks[1] is None or masks[2] is None:
         return
     for question, take, reads in _OF_MASKS:
+        if take(masks[0]) is None:
+            continue
         yield AuditRow(question, take(masks[0]), take(masks[1]), take(masks[2]), reads)
 
 
@@ -164,11 +166,12 @@ def _faith(audit: Audit) -> Iterator[Chart]:
         ("loudest parts", "guide", audit.energy_mask),
         ("this map", "filters", audit.map),
     )
-    for name, take in (
-        ("deletion", lambda m: m.deletion_curve),
-        ("insertion", lambda m: m.insertion_curve),
-    ):
-        series = [(label, role, take(mask)) for label, role, mask in masks if mask is not None]
+    for name in ("deletion", "insertion"):
+        series: list[tuple[str, str, tuple[float, ...]]] = [
+            (label, role, getattr(mask, f"{name}_curve"))
+            for label, role, mask in masks
+            if mask is not None
+        ]
         if not series:
             return
         low = min(min(values) for *_, values in series)
