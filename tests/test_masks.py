@@ -8,11 +8,16 @@ import torch
 from auralise.audio.coding import mp3_round_trip
 from auralise.audio.waveform import Waveform
 from auralise.audit import DISTURBANCES, recognise
-from auralise.errors import InvalidValueError, UnknownNameError
+from auralise.audit.canvas import part_of
+from auralise.auralisation import auralise_unit
+from auralise.errors import InvalidValueError, NetworkError, ShapeError, UnknownNameError
 from auralise.frontends.raw import RawFrontend
+from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.masks import MaskOptions, find_masks
 from auralise.models.base import wrap
 from auralise.models.tiny import tiny_network
+from auralise.settings import Settings
+from auralise.spectral.stft import StftSpec
 
 RATE = 8000
 
@@ -102,11 +107,39 @@ def test_progress_counts_every_step():
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def one_unit(weight=1.0):
+    conv = torch.nn.Conv1d(1, 1, 16, stride=4, bias=False)
+    with torch.no_grad():
+        conv.weight.fill_(weight / 16)
+    return wrap(torch.nn.Sequential(conv, torch.nn.ReLU()).eval(), RawFrontend(RATE), name="one")
+
+
+def test_a_layer_of_one_unit_gets_a_mask_on_which_it_answers_more():
+    found = next(iter(find_masks(one_unit(), low_and_high(), "1")))
+    assert found.flags == ()
+    assert found.ratio > 1.1
+    assert energy_below(found.waveform, 1500) > 0.9  # a mean over 16 samples hears 300 Hz
+
+
+def test_weights_that_are_no_numbers_are_refused_not_taken_for_silence():
+    with pytest.raises(NetworkError, match="not finite"):
+        next(iter(find_masks(one_unit(math.nan), low_and_high(), "1")))
+    with pytest.raises(NetworkError, match="not finite"):
+        recognise(one_unit(math.nan), low_and_high(), "1", {0: low_and_high(), 1: low_and_high()})
+
+
+def test_an_excerpt_too_short_for_a_transform_is_refused_in_words():
+    with pytest.raises(ShapeError, match="reflection at the ends needs more"):
+        next(iter(find_masks(one_unit(), Waveform(torch.ones(1, 200), RATE), "1")))
+
+
 def test_bad_options_and_units_are_refused():
     with pytest.raises(InvalidValueError, match="steps must be at least 1, got 0"):
         MaskOptions(steps=0)
     with pytest.raises(InvalidValueError, match="noise_db must be at most 0 dB"):
         MaskOptions(noise_db=3)
+    with pytest.raises(InvalidValueError, match=r"cutoff must be in \(0, 1\], got nan"):
+        MaskOptions(cutoff=math.nan)
     with pytest.raises(InvalidValueError, match="none numbered 7"):
         next(iter(find_masks(two_bands(), low_and_high(), "1", [7])))
     with pytest.raises(UnknownNameError, match="convx"):
@@ -155,7 +188,7 @@ def test_disturbances_keep_length_and_do_little():
         changed = change(source, 0)
         assert changed.samples.shape == source.samples.shape
         error = changed.samples - source.samples
-        if name not in ("shift-10ms", "mp3"):
+        if name not in ("shift-10ms", "mp3", "all"):
             assert float(error.square().mean() / source.samples.square().mean()) < 1.1e-4
     late = DISTURBANCES["shift-10ms"](source, 0)
     assert torch.equal(late.samples[:, 80:], source.samples[:, :-80])
@@ -168,3 +201,39 @@ def test_mp3_comes_back_in_time_with_the_source():
     assert float(error) < 0.05
     with pytest.raises(InvalidValueError, match="MP3 holds"):
         mp3_round_trip(Waveform(source.samples, 9000))
+
+
+@pytest.mark.parametrize("kind", ["spectrogram", "raw"])
+def test_a_mask_is_a_method_of_the_whole_way(kind):
+    network = tiny_network() if kind == "spectrogram" else two_bands()
+    layer = "conv1" if kind == "spectrogram" else "1"
+    settings = Settings(method="mask", mask=MaskOptions(steps=4))
+    found = auralise_unit(network, low_and_high(), f"{layer}:0", settings=settings)
+    assert found.inversion.method == "mask"
+    assert found.inversion.relevance.shape == found.features.values.shape
+    assert found.sonification == "mask"
+    assert found.phase == "source"
+    torch.testing.assert_close(found.round_trip.samples, found.source.samples, rtol=0, atol=1e-5)
+    canvas, mask = part_of(found)
+    kept = canvas.kept(mask[None])[0]
+    gain = found.waveform.samples[0].norm() / kept.norm()
+    error = (kept * gain - found.waveform.samples[0]).norm() / found.waveform.samples.norm()
+    assert float(error) < (1e-5 if kind == "spectrogram" else 0.1)  # gains had back from the sound
+
+
+def test_what_has_no_meaning_for_a_mask_is_refused():
+    for bad in ({"sonification": "magnitude"}, {"phase": "griffin-lim"}, {"at": "whole"}):
+        with pytest.raises(InvalidValueError, match="has no meaning for the method 'mask'"):
+            Settings(method="mask", **bad).resolved(tiny_network().card.frontend)
+    with pytest.raises(UnknownNameError, match="did you mean 'mask'"):
+        Settings(method="maks").resolved(tiny_network().card.frontend)
+
+
+def test_gains_gathered_on_mel_bins_are_weighted_means():
+    frontend = SpectrogramFrontend(StftSpec(8000, 256, 64), n_mels=20)
+    ones = torch.ones(1, 129, 3)
+    torch.testing.assert_close(frontend.gather(ones), torch.ones(1, 20, 3))
+    low = ones * (torch.arange(129) < 40)[:, None]
+    gathered = frontend.gather(low)[0, :, 0]
+    assert gathered[0] == 1
+    assert gathered[-1] == 0

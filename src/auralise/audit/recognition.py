@@ -11,7 +11,7 @@ from torch import Tensor
 from auralise.activations.recorder import run_to
 from auralise.audio.waveform import Waveform
 from auralise.audit.disturbances import DISTURBANCES
-from auralise.errors import InvalidValueError
+from auralise.errors import InvalidValueError, NetworkError
 from auralise.models.base import MusicNetwork
 from auralise.preparation import prepare
 
@@ -86,9 +86,16 @@ def recognise(
     ------
     InvalidValueError
         If fewer than two of the units are alive.
+    NetworkError
+        If the layer's values on the source are not finite.
     """
     sound, _ = prepare(network, source)
     base = _strongest(network, layer, [sound], batch_size)[0]
+    if not base.isfinite().all():
+        raise NetworkError(
+            f"layer {layer!r} of {network.card.name!r} gives values that are not finite on this "
+            "sound; weights or input are broken"
+        )
     live = [c for c in sounds if base[c] > QUIET * base.abs().max().clamp(min=QUIET)]
     if len(live) < 2:
         raise InvalidValueError(
