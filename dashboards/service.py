@@ -18,10 +18,10 @@ from auralise import __version__
 from auralise.activations.receptive_field import ReceptiveField
 from auralise.audio.files import encode_wav
 from auralise.audio.waveform import Waveform
-from auralise.auralisation import prepare
 from auralise.errors import InvalidValueError
 from auralise.inversion import INVERTERS
 from auralise.phase import PHASE_METHODS
+from auralise.preparation import prepare
 
 from . import activity, rendering
 from .abx import AbxBook

@@ -9,7 +9,6 @@ from auralise.audio import Waveform
 from auralise.auralisation import (
     auralise_layer,
     auralise_unit,
-    prepare,
     strongest_units,
 )
 from auralise.errors import InvalidValueError, ShapeError, UnknownNameError
@@ -18,6 +17,7 @@ from auralise.inversion import INVERTERS
 from auralise.models import tiny_network, wrap
 from auralise.models.tiny import ONSET, RELEASE, SUSTAIN
 from auralise.phase import PHASE_METHODS
+from auralise.preparation import prepare
 from auralise.settings import Settings
 from auralise.spectral import StftSpec
 

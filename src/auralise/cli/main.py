@@ -11,9 +11,9 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from auralise import __version__
 from auralise.cli import (
+    audit,
     claims,
     compare,
-    audit,
     dashboard,
     demo,
     evaluate,
