@@ -9,6 +9,7 @@ from typing import Any
 
 from auralise.errors import AuraliseError, InvalidValueError
 from auralise.models import MODELS
+from auralise.training.recipes import load_recipe
 
 SEEDS = range(5)
 METHODS = ("fit", "pretrain", "lbp-sum", "lbp-product")  # those that `networks.py` has
@@ -55,6 +56,9 @@ class Run:
         Of the validation clips, to choose the epoch on.
     method : str
         "fit", or another way in `METHODS` of `networks.py`.
+    training : tuple of (str, value)
+        Of the architecture's recipe, where a run is as published: all fields of `FitOptions` but
+        those above.
     """
 
     table: str
@@ -70,11 +74,14 @@ class Run:
     share: float = 1.0
     valid_share: float = 1.0
     method: str = "fit"
+    training: Options = ()
 
     @property
     def key(self) -> str:
         """What tells it from other runs: all but the table and row it is shown in."""
         work = {k: v for k, v in asdict(self).items() if k not in ("table", "label")}
+        if not self.training:
+            del work["training"]
         return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -87,6 +94,7 @@ class Budget:
     genre_epochs: int = 8
     learning_rate: float = 2e-3
     batch_size: int = 16
+    training: Options = ()
 
 
 # What a CPU can do in about a minute: some networks narrower, few epochs. Printed in the docs.
@@ -103,6 +111,7 @@ SMALL: dict[str, Budget] = {
     "zhang2016-nnet1": Budget((("width", 0.5),), 8, 10),
     "zhang2016-nnet2": Budget((("width", 0.5),), 6, 8),
 }
+OF_A_RUN = ("epochs", "batch_size", "learning_rate", "seed")
 # Networks that other networks are made into, or that take no sound.
 NOT_ALONE = ("costa2017-fusion", "dieleman2011-msd")
 
@@ -110,7 +119,13 @@ NOT_ALONE = ("costa2017-fusion", "dieleman2011-msd")
 def budget_of(name: str, budget: str) -> Budget:
     """Return what a run of an architecture is given."""
     if budget == "full":
-        return Budget(epochs=30, genre_epochs=60)
+        recipe = load_recipe(name)
+        rest = {key: value for key, value in asdict(recipe.training).items() if key not in OF_A_RUN}
+        plain = {key: tuple(v) if isinstance(v, list) else v for key, v in rest.items()}
+        options = tuple(sorted(recipe.model.items()))
+        given = recipe.training
+        return Budget(options, given.epochs, given.epochs, given.learning_rate,
+                      given.batch_size, tuple(sorted(plain.items())))  # fmt: skip
     return SMALL.get(name, Budget((("width", 0.25),)))
 
 
@@ -131,6 +146,7 @@ def make_run(
         "epochs": given.genre_epochs if genres else given.epochs,
         "batch_size": given.batch_size,
         "learning_rate": given.learning_rate,
+        "training": given.training,
         "repeat": 8 if genres else 1,
         "valid_share": 1.0 if genres or budget == "full" else 0.25,
         **changes,

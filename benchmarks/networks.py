@@ -1,19 +1,21 @@
 """Train and evaluate all networks under one protocol, and write `docs/models.md`'s tables.
 
-Each run is a line of OUT/results.jsonl, written when it ends; runs whose line is there are not
-made again, so that the command can be stopped, and two processes can share the work:
+Each run is a line of a file of results, benchmarks/results/networks.jsonl, written when it ends;
+runs whose line is there are not made again, so that the command can be stopped, and two processes
+can share the work:
 
-    python benchmarks/networks.py --data DATA --out OUT --budget small --shard 0/2
-    python benchmarks/networks.py --data DATA --out OUT --budget small --shard 1/2
-    python benchmarks/networks.py --out OUT --budget small --report docs
+    python benchmarks/networks.py --data DATA --budget small --shard 0/2
+    python benchmarks/networks.py --data DATA --budget small --shard 1/2
+    python benchmarks/networks.py --budget small --report docs
 
-DATA has the folders `philharmonia` and `gtzan_mini/genres`. One thread in each process.
+DATA has the folders `philharmonia` and `gtzan_mini/genres`. One thread in each process. The report
+leaves rows of the page as they are that it has no runs, or fewer runs, for. ``--budget full``
+trains the networks as their recipes say.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -29,6 +31,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before the libraries that read it are imp
 import numpy as np
 import torch
 from network_runs import Run, all_runs
+from network_store import add_result, read_results
 
 from auralise.datasets import Dataset, Track, open_dataset
 from auralise.datasets.clips import Clip, read_clips
@@ -41,8 +44,10 @@ from auralise.training.assessment import assess, units_of
 from auralise.training.fit import FitOptions, Fitted, fit
 from auralise.training.fusion import FusionOptions, fit_fusion
 from auralise.training.pretraining import Pretrained, PretrainOptions, pretrain
+from auralise.training.recipes import Recipe, load_recipe
 from auralise.training.voting import clip_logits, majority_vote, mean_vote
 
+RESULTS = Path(__file__).parent / "results" / "networks.jsonl"
 GENRES = ("country", "disco", "hiphop", "metal")
 
 
@@ -129,7 +134,14 @@ def _options(run: Run) -> FitOptions:
         batch_size=run.batch_size,
         learning_rate=run.learning_rate,
         seed=run.seed,
+        **dict(run.training),
     )
+
+
+def as_published(run: Run) -> Recipe | None:
+    """Return the recipe of a run that is trained as one says."""
+    name = "costa2017-fusion" if run.method.startswith("lbp-") else run.architecture
+    return load_recipe(name) if run.training else None
 
 
 PRETRAINED: dict[tuple[Any, ...], Pretrained] = {}
@@ -139,8 +151,10 @@ def train_pretrained(run: Run, architecture: Architecture, parts: Parts, device:
     """Learn the convolutions from all training clips without labels, then fit to the labels."""
     key = (run.architecture, run.options, run.data, run.seed)
     if key not in PRETRAINED:  # whatever the share of labels
+        recipe = as_published(run)
+        how = (recipe and recipe.pretraining) or PretrainOptions(epochs=3)
         PRETRAINED[key] = pretrain(
-            architecture, parts.unlabelled, PretrainOptions(epochs=3), seed=run.seed, device=device
+            architecture, parts.unlabelled, how, seed=run.seed, device=device
         )
     learned = PRETRAINED[key]
     options = replace(_options(run), standardise=False)  # the frontend is, from all clips
@@ -157,7 +171,8 @@ def train_fused(
     """Fit the network, then a support vector machine on local binary patterns beside it."""
     fitted = train_plainly(run, architecture, parts, device)
     labels = parts.dataset.labels
-    options = FusionOptions(rule=rule)
+    recipe = as_published(run)
+    options = replace((recipe and recipe.fusion) or FusionOptions(), rule=rule)
     fused = fit_fusion(fitted.module, fitted.architecture, labels, parts.train, options)
     return replace(fitted, module=fused.module, architecture=fused.architecture)
 
@@ -174,9 +189,10 @@ def carry_out(run: Run, folder: Path, device: str) -> dict[str, Any]:
     """Train, evaluate, and say everything that the tables need."""
     architecture = MODELS[run.architecture].configure(**dict(run.options))
     parts = parts_of(run, folder, architecture.frontend().sample_rate)
-    start = time.perf_counter()
+    clock = time.process_time if device == "cpu" else time.perf_counter  # one thread
+    start = clock()
     fitted = METHODS[run.method](run, architecture, parts, device)
-    minutes = (time.perf_counter() - start) / 60
+    minutes = (clock() - start) / 60
     labels = parts.dataset.labels
     answers = clip_logits(fitted.module, fitted.architecture, parts.test, device=device)
     found = assess(answers, labels, draws=200)
@@ -202,34 +218,13 @@ def machine(device: str) -> dict[str, str]:
     return {"device": name, "torch": torch.__version__, "python": platform.python_version()}
 
 
-def read_results(out: Path) -> dict[str, dict[str, Any]]:
-    """Return what is known, by the runs' keys."""
-    path = out / "results.jsonl"
-    if not path.exists():
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    found = [json.loads(line) for line in lines if line.endswith("}")]  # one may be cut off
-    return {line["key"]: line for line in found}
-
-
-def append(out: Path, line: dict[str, Any]) -> None:
-    """Add a result in one write, so that two processes' lines do not mix."""
-    text = json.dumps(line, allow_nan=False, separators=(",", ":"))
-    file = os.open(out / "results.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(file, f"\n{text}\n".encode())
-    finally:
-        os.close(file)
-
-
-def work(runs: Sequence[Run], folder: Path, out: Path, device: str, until: float) -> None:
+def work(runs: Sequence[Run], folder: Path, results: Path, device: str, until: float) -> None:
     """Make the runs that have no result yet, in order, until the time is over."""
-    out.mkdir(parents=True, exist_ok=True)
     for number, run in enumerate(runs, 1):
         if time.time() > until:
             print(f"time is over; {len(runs) - number + 1} runs are left", flush=True)
             return
-        if run.key in read_results(out):
+        if run.key in read_results(results):
             continue
         start = time.perf_counter()
         head = {"key": run.key, "run": asdict(run), **machine(device)}
@@ -239,7 +234,7 @@ def work(runs: Sequence[Run], folder: Path, out: Path, device: str, until: float
         except AuraliseError as error:
             line = {**head, "failed": str(error)}
             text = f"failed: {error}"
-        append(out, line)
+        add_result(results, line)
         took = time.perf_counter() - start
         print(
             f"{number}/{len(runs)} {run.table} {run.label} seed {run.seed}: {text} ({took:.0f} s)",
@@ -251,7 +246,7 @@ def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with philharmonia and gtzan_mini")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of results")
     parser.add_argument("--budget", choices=("small", "full"), default="small")
     parser.add_argument("--shard", default="0/1", help="which of how many processes this is")
     parser.add_argument("--only", default="", help="tables or rows that contain this word")
@@ -274,7 +269,7 @@ def main() -> None:
     if options.report is not None:
         from network_tables import write_report
 
-        write_report(read_results(options.out), options.report, options.budget)
+        write_report(read_results(options.results), options.report, options.budget)
         return
     which, count = (int(word) for word in options.shard.split("/"))
     own = runs[which::count]
@@ -284,7 +279,7 @@ def main() -> None:
         return
     if options.data is None:
         sys.exit("--data is needed to train")
-    work(own, options.data, options.out, options.device, time.time() + 60 * options.minutes)
+    work(own, options.data, options.results, options.device, time.time() + 60 * options.minutes)
 
 
 if __name__ == "__main__":
