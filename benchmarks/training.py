@@ -4,7 +4,7 @@ Each recipe's network is trained on random clips that are in memory already, wit
 and optimiser, for ``--seconds``. Clips a second are those of the fastest of three stretches. The
 matrix rate is what one large product of two square matrices reaches on the same device in the same
 precision, the fastest of five; the achieved share is three times the operations of a forward pass
-(as `auralise.models.cost.count_flops` has them), times clips a second, over that rate. Hours of a recipe are
+(as `auralise.models.cost` counts them), times clips a second, over that rate. Hours of a recipe are
 its epochs over ``--clips`` clips at that speed, without reading and validation.
 
 With ``--kill`` a training is killed ten times at random moments by SIGKILL and then let to its end;
