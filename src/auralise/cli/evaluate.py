@@ -158,7 +158,7 @@ def _answers(
     """Let each network answer; clips are read again for each, at its rate."""
     from auralise.cli.console import progress_bar
     from auralise.errors import InvalidValueError
-    from auralise.training.protocol import Reader
+    from auralise.training.protocol import Reader, reader_of
     from auralise.training.voting import segment_logits
 
     answers, skipped = [], []
@@ -168,7 +168,10 @@ def _answers(
             if card.seconds is None:
                 raise InvalidValueError(f"network {card.name!r} does not say how long a segment is")
             failed: list[tuple[str, str]] = []
-            reader = Reader(protocol.tracks, card.frontend.sample_rate, strict, failed)
+            rate = card.frontend.sample_rate
+            reader = Reader(
+                protocol.tracks, rate, strict, failed, reader_of(protocol.dataset, rate)
+            )
 
             def counted(reader: Reader = reader, name: str = card.name) -> Any:  # noqa: ANN401
                 for number, clip in enumerate(reader, 1):

@@ -23,6 +23,7 @@ from auralise.cli import (
     methods,
     models,
     predict,
+    shards,
     train,
     tuning,
     unit,
@@ -85,6 +86,7 @@ app.command()(compare.compare)
 app.command()(tuning.tuning)
 app.command()(claims.claims)
 app.command()(train.train)
+app.command()(shards.shards)
 app.command()(evaluate.evaluate)
 app.command()(dashboard.dashboard)
 

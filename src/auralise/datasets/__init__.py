@@ -10,6 +10,7 @@ from auralise.datasets import (
     manifest,
     msd,
     philharmonia,
+    sharded,
     synthetic,
 )
 from auralise.datasets.base import DATASETS, Dataset, Track, open_dataset
@@ -35,6 +36,7 @@ __all__ = [
     "msd",
     "open_dataset",
     "philharmonia",
+    "sharded",
     "split",
     "split_by_group",
     "synthetic",

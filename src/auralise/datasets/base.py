@@ -54,6 +54,8 @@ class Dataset:
         Name in `DATASETS` that it is opened by.
     tags : tuple of str
         The vocabulary of a collection with many labels a track; empty where each track has one.
+    root : Path or None
+        Where it was opened, if clips are read from there rather than from their tracks' paths.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Dataset:
     grouping: str
     kind: str = "folder"
     tags: tuple[str, ...] = ()
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,8 +59,17 @@ def find_duplicates(tracks: Sequence[Track]) -> tuple[tuple[Track, ...], ...]:
     return tuple(tuple(group) for group in hashes)
 
 
-def refuse_duplicates(split: Split) -> None:
+Finder = Callable[[Sequence[Track]], tuple[tuple[Track, ...], ...]]
+
+
+def refuse_duplicates(split: Split, find: Finder = find_duplicates) -> None:
     """Refuse a split with the same file in two parts.
+
+    Parameters
+    ----------
+    split : Split
+    find : callable
+        Finds the tracks that are the same, as `find_duplicates` does.
 
     Raises
     ------
@@ -77,7 +86,7 @@ def refuse_duplicates(split: Split) -> None:
                 )
     tracks = [track for part in parts.values() for track in part]
     pairs = []
-    for group in find_duplicates(tracks):
+    for group in find(tracks):
         first = group[0]
         other = next((t for t in group if part_of[t.path] != part_of[first.path]), None)
         if other is not None:

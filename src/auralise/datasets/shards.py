@@ -1,7 +1,8 @@
 """Decoded clips in tar files that are read from front to back: for collections too big to cache.
 
 A folder of shards has ``clips-000000.tar`` and so on, in WebDataset's form (for each clip a file
-``.f32`` of samples and a file ``.json`` about its track), and ``shards.json``, written last.
+``.f32`` of samples and a file ``.json`` about its track), ``tracks.jsonl`` with a line for each
+clip that says where its samples are, and ``shards.json``, written last.
 
 Sources:
 
@@ -11,9 +12,11 @@ Sources:
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+import tarfile
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,16 @@ from auralise.datasets.clips import Clip
 from auralise.errors import InvalidValueError, OutputError
 
 TABLE = "shards.json"
+TRACKS = "tracks.jsonl"
 
 
 def write_shards(
-    clips: Iterable[Clip], sample_rate: int, folder: Path, *, shard_bytes: int = 10**9
+    clips: Iterable[Clip],
+    sample_rate: int,
+    folder: Path,
+    *,
+    shard_bytes: int = 10**9,
+    about: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write clips to shards, one after another.
 
@@ -42,6 +51,8 @@ def write_shards(
         Made if it does not exist; must be empty.
     shard_bytes : int
         A shard is ended when it has so many.
+    about : mapping, optional
+        What is known of the collection, as plain values; kept in the table.
 
     Returns
     -------
@@ -65,7 +76,12 @@ def write_shards(
         if not number:
             raise InvalidValueError("there are no clips to write")
         shards = {path.name: path.stat().st_size for path in sorted(folder.glob("*.tar"))}
+        with (folder / TRACKS).open("w", encoding="utf-8") as file:
+            file.writelines(
+                json.dumps(line) + "\n" for name in shards for line in _places(folder, name)
+            )
         table = {"sample_rate": sample_rate, "clips": number, "shards": shards}
+        table |= {"about": dict(about or {})}
         (folder / TABLE).write_text(json.dumps(table, indent=1) + "\n", "utf-8")
     except OSError as error:
         raise OutputError(
@@ -82,15 +98,27 @@ def _write(clips: Iterable[Clip], folder: Path, shard_bytes: int) -> int:
     ) as writer:
         for clip in clips:
             about = asdict(clip.track) | {"path": str(clip.track.path)}
+            about |= {"shape": list(clip.samples.shape)}
+            data = clip.samples.contiguous().numpy().astype("<f4").tobytes()
+            about |= {"sha256": hashlib.sha256(data).hexdigest()}
             writer.write(
-                {
-                    "__key__": f"{number:09d}",
-                    "json": json.dumps(about | {"shape": list(clip.samples.shape)}).encode(),
-                    "f32": clip.samples.contiguous().numpy().astype("<f4").tobytes(),
-                }
+                {"__key__": f"{number:09d}", "json": json.dumps(about).encode(), "f32": data}
             )
             number += 1
     return number
+
+
+def _places(folder: Path, shard: str) -> Iterator[dict[str, Any]]:
+    """Yield what a shard says of its clips, and where their samples begin."""
+    with tarfile.open(folder / shard) as tar:
+        members = {member.name: member for member in tar}
+        for name, member in members.items():
+            if name.endswith(".json"):
+                file = tar.extractfile(member)
+                about = json.loads(file.read() if file else b"{}")
+                samples = members[name.removesuffix("json") + "f32"]
+                key = int(name.removesuffix(".json"))
+                yield {"shard": shard, "key": key, "offset": samples.offset_data, **about}
 
 
 def read_shards(
@@ -131,6 +159,33 @@ def read_shards(
     if seed is not None:
         stages.append(webdataset.detshuffle(bufsize=500, initial=100, seed=seed))
     for sample in webdataset.DataPipeline(*stages):
+        yield _clip(sample)[1]
+
+
+def read_numbered(
+    folder: Path, shards: Sequence[str], seed: int, *, buffer: int = 500
+) -> Generator[tuple[int, Clip], None, None]:
+    """Read some shards in this order, their clips shuffled among some hundred; with their numbers.
+
+    Parameters
+    ----------
+    folder : Path
+    shards : sequence of str
+        Names in the table.
+    seed : int
+        Of the shuffling.
+    buffer : int
+        Clips that the next one is drawn from.
+
+    Yields
+    ------
+    int, Clip
+        The clip's number in the order of writing, and the clip.
+    """
+    webdataset = _webdataset()
+    own = [str(folder / name) for name in shards]
+    shuffle = webdataset.detshuffle(bufsize=buffer, initial=max(1, buffer // 5), seed=seed)
+    for sample in webdataset.DataPipeline(lambda: _samples(own), shuffle):
         yield _clip(sample)
 
 
@@ -165,11 +220,17 @@ def read_table(folder: Path) -> dict[str, Any]:
     return table
 
 
-def _clip(sample: dict[str, Any]) -> Clip:
+def _clip(sample: dict[str, Any]) -> tuple[int, Clip]:
     about = json.loads(sample["json"])
-    samples = np.frombuffer(sample["f32"], "<f4").reshape(about.pop("shape"))
-    about |= {"path": Path(about["path"]), "tags": tuple(about["tags"])}
-    return Clip(torch.from_numpy(samples.astype(np.float32)), Track(**about))
+    samples = np.frombuffer(sample["f32"], "<f4").reshape(about["shape"])
+    clip = Clip(torch.from_numpy(samples.astype(np.float32)), track_of(about))
+    return int(sample["__key__"]), clip
+
+
+def track_of(about: Mapping[str, Any]) -> Track:
+    """Return the track that a clip's file ``.json`` is about."""
+    plain = {field.name: about[field.name] for field in fields(Track)}
+    return Track(**plain | {"path": Path(about["path"]), "tags": tuple(about["tags"])})
 
 
 def _webdataset() -> Any:  # noqa: ANN401 - a module without types

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, IterableDataset, Sampler
 
 from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip, place
@@ -153,9 +155,12 @@ class Excerpts(Dataset[tuple[Tensor, Tensor, float, Tensor]]):
             samples = place(clip.samples, self.length, 0.5)
             scaled = samples * GAIN if samples.ndim == 1 else samples
             return scaled, self.target(clip.track), 1.0, torch.zeros(4)
+        return self.drawn(self.clips[item.clip], item)
+
+    def drawn(self, clip: Clip, item: Item) -> tuple[Tensor, Tensor, float, Tensor]:
+        """Return an excerpt of a clip that is there already."""
         seed = seed_of(1, self.options.seed, item.epoch, item.clip)
         generator = torch.Generator().manual_seed(seed)
-        clip = self.clips[item.clip]
         samples = draw(clip.samples, self.length, self.sample_rate, self.options, generator)
         numbers = torch.rand(4, generator=generator)
         return samples, self.target(clip.track), item.weight, numbers
@@ -167,6 +172,55 @@ class Excerpts(Dataset[tuple[Tensor, Tensor, float, Tensor]]):
         target = torch.zeros(len(self.numbers))
         target[[self.numbers[tag] for tag in track.tags if tag in self.numbers]] = 1.0
         return target
+
+
+class Streamed(Protocol):
+    """Clips that are read from front to back, such as `auralise.datasets.sharded.ShardClips`."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def stream(self, seed: int, part: tuple[int, int]) -> Generator[tuple[int, Clip], None, None]:
+        """Yield index and clip, over and over."""
+        ...
+
+
+class Stream(IterableDataset[Batch]):
+    """The steps of an epoch from clips that are read from front to back, of one process.
+
+    Each of several processes takes its own part of the clips, and as many steps as the others. What
+    is drawn for a clip is what `Excerpts` draws for it in the same epoch; the order is another.
+
+    Parameters
+    ----------
+    clips : Streamed
+    excerpts : Excerpts
+        Of the same clips.
+    order : Order
+        Says the epoch, the process and how many clips are taken.
+    """
+
+    def __init__(self, clips: Streamed, excerpts: Excerpts, order: Order) -> None:
+        self.clips, self.excerpts, self.order = clips, excerpts, order
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of the epoch."""
+        order = self.order
+        epoch, (number, processes) = order.epoch(), order.process()
+        together = order.batch_size * processes
+        stream = self.clips.stream(seed_of(2, order.seed, epoch), (number, processes))
+        with closing(stream) as clips:
+            for start in range(0, order.taken, together):
+                size = min(together, order.taken - start)
+                own = len(np.array_split(np.arange(size), processes)[number])
+                weight = processes / size if own else 0.0
+                yield collate(
+                    [
+                        self.excerpts.drawn(clip, Item(epoch, index, weight))
+                        for index, clip in islice(clips, max(1, own))
+                    ]
+                )
 
 
 def collate(items: Sequence[tuple[Tensor, Tensor, float, Tensor]]) -> Batch:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from auralise.datasets.clips import Clip, place
 from auralise.models.base import Architecture
+from auralise.training.identity import tracks_of
 from auralise.training.metrics import accuracy, score
 from auralise.training.voting import at_level
 
@@ -66,7 +67,7 @@ def logits_of(
 def accuracy_of(logits: Tensor, clips: Sequence[Clip], labels: Sequence[str]) -> float:
     """Return the share of clips whose largest logit is their label's."""
     answers = logits.argmax(1).tolist()
-    right = [labels[a] == clip.track.label for a, clip in zip(answers, clips, strict=True)]
+    right = [labels[a] == track.label for a, track in zip(answers, tracks_of(clips), strict=True)]
     return float(sum(right) / len(right))
 
 
@@ -97,17 +98,18 @@ def evaluate(
         Of the bootstrap.
     """
     answers = logits.argmax(1).tolist()
-    truth = [labels.index(clip.track.label) for clip in clips]
+    tracks = tracks_of(clips)
+    truth = [labels.index(track.label) for track in tracks]
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, answers), 1)
-    groups = [clip.track.group for clip in clips]
+    groups = [track.group for track in tracks]
     found = score(accuracy(np.equal(truth, answers)), groups, draws=draws, seed=seed)
-    majority = Counter(clip.track.label for clip in train).most_common(1)[0][0]
+    majority = Counter(track.label for track in tracks_of(train)).most_common(1)[0][0]
     return Evaluation(
         accuracy=found.value,
         interval=found.interval,
-        floor=sum(clip.track.label == majority for clip in clips) / len(clips),
-        n_clips=len(clips),
+        floor=sum(track.label == majority for track in tracks) / len(tracks),
+        n_clips=len(tracks),
         n_groups=len(set(groups)),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
     )

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from auralise.datasets.clips import Clip
 from auralise.errors import InvalidValueError, TrainingError, WeightsError
 from auralise.models.base import Architecture
-from auralise.training.batches import Excerpts, Order, Plan, collate, plan
+from auralise.training.batches import Excerpts, Order, Plan, Stream, collate, plan
 from auralise.training.checkpoints import LAST, SafeCheckpoints, differences, read_state
 from auralise.training.identity import identity_of, tracks_of
 from auralise.training.logs import quiet
@@ -83,7 +83,8 @@ def fit(
     labels : sequence of str
         In the order of the outputs.
     train, valid : sequences of Clip
-        At the rate of the architecture's frontend; taken one at a time.
+        At the rate of the architecture's frontend; taken one at a time. Training clips in shards
+        are read from front to back.
     options : FitOptions
     folder : Path, optional
         Made if it does not exist; nothing is kept without one.
@@ -129,7 +130,8 @@ def fit(
     if state is not None and state["why"]:
         keeper.load_state_dict(state)
         return _finish(network, architecture, keeper, leader=True)
-    loaders = _loaders(architecture, labels, (train, valid), options, machine, amount, multilabel)
+    order = Order(len(train), options.batch_size, amount.taken, options.seed)
+    loaders = _loaders(architecture, labels, (train, valid), options, machine, order, multilabel)
     weights = label_weights(labels, train, multilabel) if options.balance else None
     steps = amount.epochs * amount.steps
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -138,10 +140,8 @@ def fit(
     if options.compile:
         network.compile()
     trainer = _trainer(machine, options, amount, keeper)
-    order = loaders[0].batch_sampler
-    if isinstance(order, Order):
-        order.epoch = lambda: trainer.current_epoch
-        order.process = lambda: (trainer.global_rank, trainer.world_size)
+    order.epoch = lambda: trainer.current_epoch
+    order.process = lambda: (trainer.global_rank, trainer.world_size)
     with quiet(), _said_plainly(keeper, options):
         path = str(folder / LAST) if folder is not None and state is not None else None
         trainer.fit(task, *loaders, ckpt_path=path)
@@ -214,24 +214,26 @@ def _loaders(
     parts: tuple[Sequence[Clip], Sequence[Clip]],
     options: FitOptions,
     machine: Machine,
-    amount: Plan,
+    order: Order,
     multilabel: bool,
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     frontend = architecture.frontend()
     rate = frontend.sample_rate
     length = round(architecture.seconds * rate)
     train, valid = (Excerpts(clips, labels, multilabel, length, rate, options) for clips in parts)
-    order = Order(len(train), options.batch_size, amount.taken, options.seed)
     shared: dict[str, Any] = {
         "num_workers": machine.workers,
         "collate_fn": collate,
         "pin_memory": machine.device.startswith("cuda"),
         "persistent_workers": machine.workers > 0,
     }
-    return (
-        DataLoader(train, batch_sampler=order, **shared),
-        DataLoader(valid, batch_size=options.batch_size, **shared),
-    )
+    validation = DataLoader(valid, batch_size=options.batch_size, **shared)
+    if not hasattr(parts[0], "stream"):
+        return DataLoader(train, batch_sampler=order, **shared), validation
+    # One process at most reads ahead, started anew for each epoch, whose number it has to know.
+    ahead = {"num_workers": min(1, machine.workers), "pin_memory": shared["pin_memory"]}
+    steps = Stream(parts[0], train, order)
+    return DataLoader(steps, batch_size=None, **ahead), validation
 
 
 def _trainer(machine: Machine, options: FitOptions, amount: Plan, keeper: Keeper) -> Trainer:
@@ -251,6 +253,7 @@ def _trainer(machine: Machine, options: FitOptions, amount: Plan, keeper: Keeper
             strategy="ddp" if machine.processes > 1 else "auto",
             precision="bf16-mixed" if options.bfloat16 else "32-true",
             max_epochs=amount.epochs,
+            limit_train_batches=amount.steps,
             gradient_clip_val=options.clip_norm or None,
             callbacks=[keeper],
             plugins=[SafeCheckpoints()],

@@ -43,6 +43,8 @@ def identity_of(
         "processes": machine.processes,
         "starting weights": _digest_weights(start),
     }
+    if hasattr(train, "stream"):  # in another order than clips that are picked one by one
+        plain["reading"] = "from front to back"
     plain |= {f"option {key}": value for key, value in architecture.options.items()}
     for key, value in asdict(options).items():
         plain[key] = list(value) if isinstance(value, tuple) else value

@@ -6,18 +6,21 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from auralise.datasets.base import Dataset, Track
 from auralise.datasets.cache import open_cache
 from auralise.datasets.clips import Clip
-from auralise.datasets.duplicates import refuse_duplicates
+from auralise.datasets.duplicates import find_duplicates, refuse_duplicates
 from auralise.datasets.msd import feature_clips
+from auralise.datasets.sharded import ShardClips, same_samples
 from auralise.datasets.splits import LeakySplitWarning, Split, split
 from auralise.errors import InvalidValueError
 from auralise.models.base import Architecture, Option
 from auralise.training.fit import check_kind
+from auralise.training.identity import tracks_of
 from auralise.training.machine import Machine
 from auralise.training.options import FitOptions, FusionOptions, PretrainOptions
 from auralise.training.protocol import Reader
@@ -107,9 +110,9 @@ class Parts:
     """The clips of a split that could be read, and those that could not."""
 
     split: Split
-    train: list[Clip]
-    valid: list[Clip]
-    test: list[Clip]
+    train: Sequence[Clip]
+    valid: Sequence[Clip]
+    test: Sequence[Clip]
     skipped: list[tuple[str, str]]
 
 
@@ -122,10 +125,14 @@ def read_parts(
         found = split(dataset, how=job.how, seed=job.options.seed)
     for warning in caught:
         note(str(warning.message))
-    refuse_duplicates(found)
+    root = dataset.root
+    refuse_duplicates(found, find_duplicates if root is None else partial(same_samples, root))
     tracks = {"train": found.train, "valid": found.valid, "test": found.test}
     skipped: list[tuple[str, str]] = []
-    if job.cache is None:
+    clips: Mapping[str, Sequence[Clip]]
+    if root is not None:
+        clips = _from_shards(tracks, job, paper, root)
+    elif job.cache is None:
         clips = _in_memory(tracks, job, paper, bar, skipped, features=dataset.kind == "msd")
     elif dataset.kind == "msd":
         raise InvalidValueError("the cache is for sounds; features are read without --cache")
@@ -161,6 +168,22 @@ def _in_memory(
     return clips
 
 
+def _from_shards(
+    tracks: Mapping[str, Sequence[Track]], job: Job, paper: Architecture, folder: Path
+) -> dict[str, ShardClips]:
+    if job.cache is not None:
+        raise InvalidValueError("shards are read as they are; leave --cache out")
+    clips = {part: ShardClips(folder, own) for part, own in tracks.items()}
+    has, takes = clips["train"].sample_rate, paper.frontend().sample_rate
+    if has != takes:
+        raise InvalidValueError(
+            f"the shards hold clips at {has} Hz and the network takes {takes} Hz; write them at "
+            "that rate"
+        )
+    check_kind(paper, clips["train"][0])
+    return clips
+
+
 def _cached(
     tracks: Mapping[str, Sequence[Track]],
     job: Job,
@@ -187,7 +210,7 @@ def tell_imbalance(
     """Say so where the most frequent label has three times the clips of the rarest, or more."""
     if dataset.multilabel:
         return
-    counts = Counter(clip.track.label for clip in parts.train).most_common()
+    counts = Counter(track.label for track in tracks_of(parts.train)).most_common()
     (often, most), (rare, fewest) = counts[0], counts[-1]
     if most >= 3 * fewest:
         does = "they are weighted" if options.balance else "--balance weights them"

@@ -15,6 +15,7 @@ from auralise.models.weights import read_manifest, save_model
 from auralise.training.assessment import assess
 from auralise.training.evaluate import evaluate, logits_of
 from auralise.training.fit import Fitted, Progress, fit
+from auralise.training.identity import tracks_of
 from auralise.training.jobs import Bar, Job, Parts, read_parts, tell_imbalance
 from auralise.training.pretraining import Pass
 from auralise.training.record import card_of, extra_of
@@ -128,7 +129,7 @@ def scores_of(fitted: Fitted, dataset: Dataset, parts: Parts) -> dict[str, Any]:
         "train_clips": len(parts.train),
         "valid_clips": len(parts.valid),
         "test_clips": len(parts.test),
-        "test_groups": len({clip.track.group for clip in parts.test}),
+        "test_groups": len({track.group for track in tracks_of(parts.test)}),
     }
     if dataset.multilabel:
         answers = clip_logits(fitted.module, fitted.architecture, parts.test)

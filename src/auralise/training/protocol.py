@@ -9,6 +9,8 @@ from typing import Any
 
 from auralise.datasets.base import Dataset, Track
 from auralise.datasets.clips import Clip, read_clips
+from auralise.datasets.msd import feature_clips
+from auralise.datasets.sharded import ShardClips
 from auralise.datasets.splits import LeakySplitWarning, Split, split
 from auralise.errors import AudioFileError, InvalidValueError
 from auralise.models.base import ModelCard
@@ -182,6 +184,30 @@ def met_before(entry: Mapping[str, Any], protocol: Protocol) -> int | None:
     parts = division.apply(dataset)
     met = {track.path for track in (*parts.train, *parts.valid)}
     return sum(track.path in met for track in protocol.tracks)
+
+
+def reader_of(
+    dataset: Dataset, sample_rate: int
+) -> Callable[[Sequence[Track]], Iterator[Clip]] | None:
+    """Return what reads the clips of a collection that are not sound files; None if they are.
+
+    Raises
+    ------
+    InvalidValueError
+        If the collection's clips are at another rate.
+    """
+    if dataset.kind == "msd":
+        return feature_clips
+    if dataset.root is None:
+        return None
+    clips = ShardClips(dataset.root)
+    if clips.sample_rate != sample_rate:
+        raise InvalidValueError(
+            f"the shards hold clips at {clips.sample_rate} Hz and the network takes {sample_rate} "
+            "Hz; write them at that rate"
+        )
+    index = {track.path: number for number, track in enumerate(clips.tracks)}
+    return lambda tracks: iter([clips[index[track.path]] for track in tracks])
 
 
 @dataclass(slots=True)
