@@ -2,9 +2,11 @@
 
 import csv
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 from torch import nn
@@ -25,7 +27,14 @@ from auralise.output.filter_figures import filter_figure
 
 RAW = "dieleman2014-raw-instruments"
 SPECTROGRAM = "choi2016-instruments"
-FILES = ["figure.html", "figure.png", "filters.csv", "manifest.json", "responses.npz"]
+FILES = [
+    "figure.html",
+    "figure.png",
+    "filters.csv",
+    "filters.parquet",
+    "manifest.json",
+    "responses.npz",
+]
 
 
 @pytest.fixture
@@ -51,10 +60,15 @@ def test_a_raw_network_gets_a_verdict_beside_its_untrained_control(run, tmp_path
     out = tmp_path / "raw"
     status, text, _ = run("filters", RAW, "--out", out)
     assert status == 0
-    assert sorted(path.name for path in out.iterdir()) == FILES
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, "report.html"])
     network = load_model(RAW)
     response = respond(effective_bank(network))
     rows = rows_of(out / "filters.csv")
+    table = pyarrow.parquet.read_table(out / "filters.parquet").to_pylist()
+    assert [row["peak_hz"] for row in table] == [float(row["peak_hz"]) for row in rows]
+    assert {row["tuned"] for row in table} == {True, False}
+    players = (out / "report.html").read_text().count("<audio controls")
+    assert players == int((~respond(effective_bank(load_model(RAW))).silent).sum())
     assert [row["filter"] for row in rows] == [f"frames.conv:{k}" for k in range(128)]
     assert [float(row["peak_hz"]) for row in rows] == response.peak.tolist()
     with np.load(out / "responses.npz") as arrays:
@@ -62,7 +76,7 @@ def test_a_raw_network_gets_a_verdict_beside_its_untrained_control(run, tmp_path
         np.testing.assert_array_equal(arrays["frequencies"], response.frequencies.numpy())
 
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["files"] == [name for name in FILES if name != "manifest.json"]
+    assert manifest["files"] == sorted({*FILES, "report.html"} - {"manifest.json"})
     assert manifest["model"]["sha256"] == network.card.sha256 != ""
     controls = [
         respond(
@@ -82,6 +96,17 @@ def test_a_raw_network_gets_a_verdict_beside_its_untrained_control(run, tmp_path
     assert untrained["filters"] == 640
     # Random filters peak anywhere: a quarter of 8 kHz is below 2 kHz, up to five standard errors.
     assert untrained["below_2_khz"] == pytest.approx(0.25, abs=5 * (0.25 * 0.75 / 640) ** 0.5)
+
+
+def test_without_the_package_for_parquet_the_command_says_so(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    status, text, _ = run("filters", SPECTROGRAM, "--out", tmp_path / "out")
+    assert status == 0
+    assert "pip install 'auralise[parquet]'" in text
+    assert not (tmp_path / "out" / "filters.parquet").exists()
+    assert (tmp_path / "out" / "filters.csv").exists()
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert any("no Parquet" in note for note in manifest["notes"])
 
 
 def test_filters_over_time_and_frequency_are_counted_beside_their_control(run, tmp_path):

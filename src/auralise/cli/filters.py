@@ -19,6 +19,7 @@ def filters(
     from auralise.models import load_model
     from auralise.output.filter_bundle import filter_manifest, study_filters, write_filters
     from auralise.output.folders import check_folder
+    from auralise.output.parquet import LEFT_OUT
 
     setup_torch()
     check_folder(out, force=force)
@@ -32,6 +33,10 @@ def filters(
     typer.echo(study.sentence)
     for note in study.notes:
         typer.echo(f"note: {note}")
+    if not (out / "filters.parquet").exists():
+        typer.echo(f"note: {LEFT_OUT}")
+    if study.page:
+        typer.echo(f"to play: {out / 'report.html'}")
     typer.echo(f"figure: {out / 'figure.html'}")
 
 

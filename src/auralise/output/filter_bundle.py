@@ -30,8 +30,10 @@ from auralise.output.charts import ChartFigure
 from auralise.output.charts_interactive import charts_page
 from auralise.output.charts_png import encode_charts_png
 from auralise.output.filter_figures import alive_filters, filter_figure, orientation_figure
+from auralise.output.filter_page import filter_page
 from auralise.output.folders import MANIFEST, SCHEMA, whole_folder
 from auralise.output.manifest import SCHEMA_VERSION, describe_model, to_json, versions
+from auralise.output.parquet import LEFT_OUT, encode_parquet
 from auralise.output.tables import encode_csv, encode_npz, plain_number
 
 BELOW_HZ = 2000.0
@@ -73,6 +75,8 @@ class FilterStudy:
         The finding in words.
     notes : tuple of str
         What has to be known when reading it.
+    page : str
+        HTML on which every filter is played; empty for filters that have no sound of their own.
     """
 
     card: ModelCard
@@ -84,6 +88,7 @@ class FilterStudy:
     figure: ChartFigure
     sentence: str
     notes: tuple[str, ...] = ()
+    page: str = ""
 
 
 def study_filters(network: MusicNetwork, seeds: Sequence[int] = SEEDS) -> FilterStudy:
@@ -110,7 +115,10 @@ def study_filters(network: MusicNetwork, seeds: Sequence[int] = SEEDS) -> Filter
 def write_filters(
     folder: str | os.PathLike[str], study: FilterStudy, *, force: bool = False
 ) -> Path:
-    """Write ``filters.csv``, ``responses.npz``, ``figure.png``, ``.html`` and ``manifest.json``.
+    """Write tables, responses, figures, a page of filters to play, and ``manifest.json``.
+
+    ``filters.csv`` and, where pyarrow is installed, ``filters.parquet`` have the same rows;
+    ``report.html`` is there for filters in time.
 
     Parameters
     ----------
@@ -130,15 +138,20 @@ def write_filters(
     OutputError
         If something is there already, or cannot be written; nothing half-written is left then.
     """
-    files = {
+    files: dict[str, bytes | None] = {
         "figure.html": charts_page(study.figure).encode(),
         "figure.png": encode_charts_png(study.figure),
         "filters.csv": encode_csv(study.rows),
+        "filters.parquet": encode_parquet(study.rows),
+        "report.html": study.page.encode() or None,
         "responses.npz": encode_npz(study.arrays),
     }
-    manifest = {**filter_manifest(study), "files": sorted(files)}
+    written = {name: content for name, content in files.items() if content is not None}
+    manifest = {**filter_manifest(study), "files": sorted(written)}
+    if "filters.parquet" not in written:
+        manifest["notes"].append(LEFT_OUT)
     with whole_folder(folder, force=force) as aside:
-        for name, content in files.items():
+        for name, content in written.items():
             (aside / name).write_bytes(content)
         (aside / MANIFEST).write_bytes(to_json(manifest).encode())
     return Path(folder)
@@ -171,6 +184,7 @@ def _study_in_time(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
         respond(effective_bank(control)) for control in untrained_networks(network.card, seeds)
     ]
     verdict = judge_scale(response, controls)
+    figure = filter_figure(network.card.name, response, controls, verdict)
     return FilterStudy(
         network.card,
         "filters",
@@ -185,9 +199,10 @@ def _study_in_time(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
             "power": response.power.numpy(),
             "impulse_responses": bank.impulse_responses.numpy(),
         },
-        filter_figure(network.card.name, response, controls, verdict),
+        figure,
         verdict.sentence,
         bank.notes,
+        filter_page(figure, bank, response, response.selective(verdict.gate)),
     )
 
 
