@@ -3,11 +3,33 @@
 A claim is one module that ends in a `Claim`, listed here. It prints nothing and draws nothing.
 """
 
-from auralise.claims import distance, invariance, key, onsets
+from auralise.claims import (
+    distance,
+    harmony,
+    invariance,
+    key,
+    labels,
+    mel,
+    onsets,
+    refinements,
+    segments,
+    spectrograms,
+)
 from auralise.claims.base import CLAIMS, Claim, Evidence, Judgement, Need, Part, Verdict, judge
 from auralise.claims.context import Context
 
-for _module in (invariance, onsets, key, distance):
+for _module in (
+    spectrograms,
+    mel,
+    invariance,
+    onsets,
+    harmony,
+    labels,
+    key,
+    segments,
+    distance,
+    refinements,
+):
     CLAIMS.register(_module.CLAIM.name)(_module.CLAIM)
 
 __all__ = [

@@ -282,16 +282,18 @@ def judge(parts: Sequence[Part], p: float) -> Judgement:
         return _open(open_parts, p)
     if p > LEVEL:
         worst = max(parts, key=lambda part: 1.0 if part.p is None else part.p)
-        return Judgement(
-            Verdict.UNDECIDED,
-            f"It holds of this network, but {worst.control} do as well or nearly so "
-            f"(p = {p:.2g}): no evidence that training brought it about.",
-            p,
-        )
+        words = f"It holds of this network, but chance would do as well or nearly so (p = {p:.2g})."
+        if worst.controls:
+            words = (
+                f"It holds of this network, but {worst.control} do as well or nearly so "
+                f"(p = {p:.2g}): no evidence that training brought it about."
+            )
+        return Judgement(Verdict.UNDECIDED, words, p)
     return Judgement(
         Verdict.SUPPORTED,
-        f"Every number is where the claim wants it, and farther than {parts[0].control} "
-        f"(p = {p:.2g}).",
+        "Every number is where the claim wants it"
+        + (f", and farther than {parts[0].control}" if parts[0].controls else "")
+        + f" (p = {p:.2g}).",
         p,
     )
 

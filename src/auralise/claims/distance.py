@@ -32,7 +32,9 @@ OCTAVES = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 NEAR, FAR = 0.5, 3.0
 """Octaves: up to the one, two tones are neighbours; from the other on, they are distant."""
 
-HALF = 0.5
+THIRD = 1 / 3
+"""Distant tones make half as much of the answer as near ones: a third of both."""
+
 _RAMP = 0.05
 
 
@@ -114,8 +116,8 @@ def _part(
         return ()
 
     def ratio(columns: list[Array]) -> Array:
-        top, bottom = (column.mean(-1) for column in columns)
-        return np.asarray(top / np.maximum(bottom, 1e-12))
+        far_part, near_part = (column.mean(-1) for column in columns)
+        return np.asarray(far_part / np.maximum(far_part + near_part, 1e-30))
 
     own = np.stack([tables[0][far].mean(0), tables[0][near].mean(0)])
     # Units are drawn whole: what they make of near and of far tones goes together.
@@ -134,17 +136,18 @@ def _part(
         return ()
     return (
         Part(
-            f"distant over near, {context.stages[stage].name}",
+            f"distant tones, {context.stages[stage].name}",
             f"How much two tones {FAR:g} octaves or more apart are more than two sounds to "
-            f"{context.stages[stage].name}, over the same for tones within {NEAR:g} octaves",
+            f"{context.stages[stage].name}, as a share of that and the same for tones within "
+            f"{NEAR:g} octaves; half if distance does not matter",
             value,
             "units",
             own.shape[1],
             "below",
-            HALF,
+            THIRD,
             twins,
             "untrained networks",
-            twin_p(value.value, twins, "below"),
+            twin_p(value.value, twins, "below", ratios=True),
         ),
     )
 

@@ -30,6 +30,9 @@ from auralise.claims.stages import is_dead
 from auralise.claims.statistics import Array, mean_interval
 from auralise.errors import InvalidValueError
 
+FAINT = 0.01
+"""Of the spread of a layer's strongest unit: units that vary less hardly answer."""
+
 Cell = Mapping[str, object]
 Pairs = NDArray[np.int64]
 
@@ -70,7 +73,10 @@ def pairs_by_factor(cells: Sequence[Cell]) -> dict[str, Pairs]:
 
 
 def change_ratios(responses: Tensor, pairs: Pairs) -> Array:
-    """Return the ratio of the module's docstring for every unit that is not dead.
+    """Return the ratio of the module's docstring for every unit that answers.
+
+    Units that vary by less than a hundredth of the layer's strongest are left out, as are dead
+    ones: what they do is rounding, or the leakage of windows.
 
     Parameters
     ----------
@@ -81,10 +87,17 @@ def change_ratios(responses: Tensor, pairs: Pairs) -> Array:
     -------
     array, shape (live units,)
     """
-    live = responses[:, ~is_dead(responses)].double()
+    live = _answering(responses)
     changed = (live[pairs[:, 0]] - live[pairs[:, 1]]).square().mean(0)
     everything = 2 * live.var(0, correction=1)
     return (changed / everything).numpy()
+
+
+def _answering(responses: Tensor) -> Tensor:
+    """Return the units that are not dead and vary by a hundredth of the one that varies most."""
+    live = responses[:, ~is_dead(responses)].double()
+    spread = live.std(0)
+    return live[:, spread >= FAINT * spread.max()] if live.shape[1] else live
 
 
 def change_correlation(responses: Tensor, pairs: Pairs) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from auralise.audio.arrangements import Bar
+from auralise.audio.waveform import Waveform
 from auralise.claims.base import Claim, Curve, Evidence, Need, Panel, Part, Sound
 from auralise.claims.context import Context
 from auralise.claims.factors import (
@@ -55,10 +57,16 @@ def bar_of(cell: Cell) -> Bar:
     )
 
 
+@lru_cache(maxsize=256)
+def _rendered(bar: Bar, seconds: float, sample_rate: int) -> Waveform:
+    """Render a bar once, for as many networks as listen to it."""
+    return bar.render(seconds, sample_rate)
+
+
 def try_key(context: Context) -> Evidence:
     """Play the same music in other keys, chords, timbres, drums and tempos."""
     cells = design()
-    sounds = [bar_of(cell).render(context.seconds, context.sample_rate) for cell in cells]
+    sounds = [_rendered(bar_of(cell), context.seconds, context.sample_rate) for cell in cells]
     pairs = pairs_by_factor(cells)
     answers = context.answers("music in other keys", sounds)
     last = len(context.stages) - 1
@@ -79,7 +87,7 @@ def try_key(context: Context) -> Evidence:
                 HARDLY,
                 twins,
                 "untrained networks",
-                twin_p(value.value, twins, "below"),
+                twin_p(value.value, twins, "below", ratios=True),
             ),
         )
     panels = (

@@ -77,13 +77,20 @@ def share_interval(hits: int, total: int) -> Interval:
     return wilson(hits, total)
 
 
-def twin_p(value: float, twins: Sequence[float], side: Literal["above", "below"]) -> float:
+def twin_p(
+    value: float,
+    twins: Sequence[float],
+    side: Literal["above", "below"],
+    *,
+    ratios: bool = False,
+) -> float:
     r"""Return how often an untrained twin would be as far on the claimed side.
 
     Twins differ in the seed of their initialisation, as independent draws. For a new draw,
     :math:`(x - m) / (s \sqrt{1 + 1 / k})` has Student's distribution with :math:`k - 1` degrees of
     freedom, where :math:`m` and :math:`s` are mean and standard deviation of :math:`k` twins; the
-    p-value is one-sided. The only assumption is that twins are normally distributed.
+    p-value is one-sided. The only assumption is that twins (or the
+    logarithms of ratios) are normally distributed.
 
     Parameters
     ----------
@@ -92,6 +99,9 @@ def twin_p(value: float, twins: Sequence[float], side: Literal["above", "below"]
     twins : sequence of float
         At least two.
     side : {"above", "below"}
+    ratios : bool
+        Whether the numbers are ratios from 0 on, whose logarithms are compared; nothing below a
+        millionth counts.
 
     Raises
     ------
@@ -105,6 +115,8 @@ def twin_p(value: float, twins: Sequence[float], side: Literal["above", "below"]
     """
     if len(twins) < 2:
         raise InvalidValueError(f"at least two twins are needed, got {len(twins)}")
+    if ratios:
+        value, *twins = (math.log(max(number, 1e-6)) for number in (value, *twins))
     k = len(twins)
     spread = float(np.std(twins, ddof=1)) * math.sqrt(1 + 1 / k)
     distance = value - float(np.mean(twins))

@@ -142,7 +142,7 @@ def orientation_classes(kernels: Tensor) -> list[str]:
             "leave them out first"
         )
     level = pattern.mean((1, 2)) ** 2 * pattern[0].numel() / energy
-    shares = _sectors(modulation)
+    shares = sector_shares(modulation)
     best = shares.max(1)
     profile = pattern.mean(1)
     names = []
@@ -295,7 +295,7 @@ def wilson(count: int, total: int) -> Interval:
     return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
-def _sectors(modulation: Modulation) -> Tensor:
+def sector_shares(modulation: Modulation) -> Tensor:
     """Return the share of energy along time, along frequency, rising, falling; (filters, 4)."""
     spectral, temporal = modulation.spectral[:, None], modulation.temporal[None, :]
     inside = torch.hypot(spectral, temporal) <= 0.5

@@ -1,0 +1,399 @@
+"""Networks set by hand, for which the truth of a claim is known: to try the experiments on.
+
+Each is made from a seed, which draws what is left open (frequencies, small errors of the weights),
+and is small enough that hundreds can be tried. Their untrained twins have the same parts with
+weights drawn as PyTorch draws them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from auralise.audio.arrangements import TIMBRES, note
+from auralise.audio.stimuli import tone
+from auralise.claims.collection import Collection
+from auralise.datasets.base import Track
+from auralise.datasets.clips import Clip
+from auralise.filters.known import gabor_bank
+from auralise.frontends.raw import RawFrontend
+from auralise.frontends.spectrogram import SpectrogramFrontend
+from auralise.models.base import MusicNetwork, wrap
+from auralise.registry import Registry
+from auralise.spectral.compression import Compression
+from auralise.spectral.stft import StftSpec
+from auralise.units import hz_to_mel, mel_to_hz
+
+KNOWN: Registry[Callable[[int], MusicNetwork]] = Registry("network set by hand")
+"""From a seed to a network."""
+
+SECONDS = 2.0
+BANK_RATE = 16000
+_SHORT = SpectrogramFrontend(StftSpec(8000, 256, 128), compression=Compression("log", 10.0))
+_LONG = SpectrogramFrontend(StftSpec(8000, 2048, 1024), compression=Compression("log", 10.0))
+_ERROR = 0.02  # of weights set by hand, relative to the largest
+
+
+class Square(nn.Module):
+    """Squares its input."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the squares."""
+        return values.square()
+
+
+class Pool(nn.Module):
+    """Takes the mean over all places."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return (batch, channels)."""
+        return values.flatten(2).mean(2)
+
+
+@KNOWN.register("onset-detector")
+def onset_detector(seed: int) -> MusicNetwork:
+    """Build a network whose first layer answers to beginnings: 48 of 64 filters rise over time.
+
+    The others are held tones, so that there are verticals and horizontals and no diagonals.
+    """
+    random = torch.Generator().manual_seed(seed)
+    rise = torch.tensor([-1.0, -1.0, 0.0, 1.0, 1.0]).expand(5, 5)
+    held = torch.tensor([-1.0, 1.0, 0.0, 1.0, -1.0])[:, None].expand(5, 5)
+    filters = torch.cat([rise.expand(48, 5, 5), held.expand(16, 5, 5)]) / 10
+    module = nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, 64, 5, bias=False),
+            relu1=nn.ReLU(),
+            pool=Pool(),
+            output=nn.Linear(64, 4),
+        )
+    )
+    _set(module.conv1.weight, filters[:, None], random)
+    _draw(module.output, random)
+    return wrap(module.eval(), _SHORT, ("a", "b", "c", "d"), name="onset detector", seconds=SECONDS)
+
+
+@KNOWN.register("chroma-invariant")
+def chroma_invariant(seed: int) -> MusicNetwork:
+    """Build a network that folds the spectrum into 12 classes and takes what turning keeps.
+
+    The squared magnitudes of the Fourier coefficients of a chroma vector are the same in every key;
+    they differ between chords, timbres and drums.
+    """
+    random = torch.Generator().manual_seed(seed)
+    turns = torch.arange(7)[:, None] * torch.arange(12) * 2 * math.pi / 12
+    module = _chroma(random)
+    module.add_module("turn", nn.Conv2d(12, 14, 1, bias=False))
+    module.add_module("square", Square())
+    module.add_module("sum", nn.Conv2d(14, 7, 1, bias=False))
+    module.add_module("relu", nn.ReLU())
+    module.add_module("pool", Pool())
+    module.add_module("output", nn.Linear(7, 16))
+    _set(module.turn.weight, torch.cat([turns.cos(), turns.sin()])[:, :, None, None], None)
+    _set(module.sum.weight, torch.eye(7).repeat(1, 2)[:, :, None, None], None)
+    _draw(module.output, random)
+    return wrap(module.eval(), _LONG, _labels(16), name="key-invariant chroma", seconds=SECONDS)
+
+
+@KNOWN.register("chroma")
+def chroma(seed: int) -> MusicNetwork:
+    """Build a network whose answer is the chroma vector itself, so that key is what it hears."""
+    random = torch.Generator().manual_seed(seed)
+    module = _chroma(random)
+    module.add_module("pool", Pool())
+    module.add_module("output", nn.Linear(12, 12))
+    with torch.no_grad():
+        module.output.weight.copy_(torch.eye(12))
+        module.output.bias.zero_()
+    return wrap(module.eval(), _LONG, _labels(12), name="key-sensitive chroma", seconds=SECONDS)
+
+
+@KNOWN.register("instruments")
+def instruments(seed: int) -> MusicNetwork:
+    """Build a network whose second layer matches the mean spectra of four instruments.
+
+    Level is taken out before, so that the first layer hears how loud a note is, and the second
+    which instrument it is.
+    """
+    random = torch.Generator().manual_seed(seed)
+    names = tuple(sorted(TIMBRES))
+    sounds = _templates(names)
+    first = nn.Conv2d(1, 8, (1, 3), padding=(0, 1), bias=False)
+    match = nn.Conv2d(8, 24, (sounds.shape[1], 1), bias=False)
+    module = nn.Sequential(
+        OrderedDict(conv1=first, relu1=nn.ReLU(), thin=nn.AvgPool2d((1, 2)),
+                    level=nn.InstanceNorm2d(8), conv2=match, relu2=nn.ReLU(), pool=Pool(),
+                    output=nn.Linear(24, 4))
+    )  # fmt: skip
+    _draw(first, random)
+    distinct = sounds - sounds.mean(0)
+    distinct = distinct / distinct.norm(dim=1, keepdim=True)
+    noise = _ERROR * torch.randn(24, 1, sounds.shape[1], 1, generator=random)
+    with torch.no_grad():
+        first.weight.abs_()
+        match.weight.copy_((distinct.repeat(6, 1)[:, None, :, None] + noise) / 8)
+        module.output.weight.copy_(torch.eye(4).repeat(1, 6) / 6)
+        module.output.bias.zero_()
+    return wrap(module.eval(), _SHORT, names, name="instrument-selective", seconds=SECONDS)
+
+
+@KNOWN.register("evidence")
+def evidence(seed: int) -> MusicNetwork:
+    """Build a network that adds up over time what speaks for each of four instruments."""
+    random = torch.Generator().manual_seed(seed)
+    names = tuple(sorted(TIMBRES))
+    # The pseudo-inverse answers 1 to the mean spectrum of an instrument and 0 to the others'.
+    match = torch.linalg.pinv(_templates(names)).T
+    module = nn.Sequential(
+        OrderedDict(conv1=nn.Conv2d(1, 4, (match.shape[1], 1), bias=False), pool=Pool(),
+                    output=nn.Linear(4, 4))
+    )  # fmt: skip
+    _set(module.conv1.weight, match[:, None, :, None], random)
+    with torch.no_grad():
+        module.output.weight.copy_(4 * torch.eye(4))
+        module.output.bias.zero_()
+    return wrap(module.eval(), _SHORT, names, name="evidence over time", seconds=SECONDS)
+
+
+@KNOWN.register("notes")
+def notes(seed: int) -> MusicNetwork:
+    """Build a network that hears level, then the spacing of harmonics, then how long notes last."""
+    random = torch.Generator().manual_seed(seed)
+    frontend = SpectrogramFrontend(StftSpec(8000, 1024, 256), compression=Compression("log", 10.0))
+    height, pitches = 121, (55.0, 110.0, 220.0, 440.0)
+    first = nn.Conv2d(1, 2, (1, 3), padding=(0, 1), bias=False)
+    comb = nn.Conv2d(2, 16, (height, 1))
+    course = nn.Conv2d(16, 16, (1, 9), bias=False)
+    module = nn.Sequential(
+        OrderedDict(conv1=first, relu1=nn.ReLU(), conv2=comb, relu2=nn.ReLU(), conv3=course,
+                    relu3=nn.ReLU(), pool=Pool(), output=nn.Linear(16, 4))
+    )  # fmt: skip
+    _draw(first, random)
+    _draw(module.output, random)
+    bins = torch.arange(height) * 8000 / 1024
+    rows = []
+    for pitch in pitches:
+        away = (bins / pitch + 0.5) % 1 - 0.5
+        tooth = torch.exp(-0.5 * (away * pitch / 8) ** 2)
+        rows.append((tooth - tooth.mean()) / tooth.sum())
+    combs = torch.stack(rows).repeat(4, 1)
+    with torch.no_grad():
+        first.weight.abs_()
+        comb.weight.copy_(combs[:, None, :, None] / 2)
+        comb.bias.fill_(-0.15)
+        course.weight.fill_(1 / (9 * 16))
+        course.weight.mul_(1 + 0.2 * torch.randn(16, 16, 1, 1, generator=random))
+    return wrap(module.eval(), frontend, _labels(4), name="level, comb, course", seconds=SECONDS)
+
+
+@KNOWN.register("mel-bank")
+def mel_bank(seed: int) -> MusicNetwork:
+    """Build a raw network with 96 Gabor filters evenly spaced on the mel scale, low ones wide."""
+    return _bank(seed, *_mel_centres(96, BANK_RATE), "mel bank")
+
+
+@KNOWN.register("linear-bank")
+def linear_bank(seed: int) -> MusicNetwork:
+    """Build a raw network with 96 Gabor filters an equal number of Hz apart."""
+    centres = torch.linspace(100.0, 7900.0, 96, dtype=torch.float64)
+    return _bank(seed, centres, torch.full((96,), 120.0, dtype=torch.float64), "linear bank")
+
+
+@KNOWN.register("phase-pairs")
+def phase_pairs(seed: int) -> MusicNetwork:
+    """Build a raw network whose second layer adds four filters a quarter of a period apart.
+
+    Each is rectified before, and the sum is smoothed over an eighth of a second.
+    """
+    random = torch.Generator().manual_seed(seed)
+    pairs, length = 24, 256
+    centres, _ = _mel_centres(pairs, 8000, low=200.0)
+    time = torch.arange(length, dtype=torch.float64) - length / 2
+    angle = 2 * math.pi * centres[:, None] * time / 8000
+    window = torch.hann_window(length, dtype=torch.float64)
+    four = torch.cat([(angle + math.pi / 2 * i).cos() * window for i in range(4)])
+    module = nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv1d(1, 4 * pairs, length, stride=64, bias=False),
+            relu1=nn.ReLU(),
+            conv2=nn.Conv1d(4 * pairs, pairs, 16, bias=False),
+            relu2=nn.ReLU(),
+            pool=Pool(),
+            output=nn.Linear(pairs, 4),
+        )
+    )
+    _set(module.conv1.weight, (four / length)[:, None].float(), random)
+    smooth = torch.hann_window(18)[1:-1]
+    _set(module.conv2.weight, torch.eye(pairs).repeat(1, 4)[:, :, None] * smooth, None)
+    _draw(module.output, random)
+    frontend = RawFrontend(8000)
+    return wrap(module.eval(), frontend, _labels(4), name="phase-invariant pairs", seconds=SECONDS)
+
+
+@KNOWN.register("neighbours")
+def neighbours(seed: int) -> MusicNetwork:
+    """Build a network that could see the whole spectrum but only joins neighbouring bins."""
+    return _joiner(seed, distant=False)
+
+
+@KNOWN.register("distant-pairs")
+def distant_pairs(seed: int) -> MusicNetwork:
+    """Build a network that joins frequencies three octaves and more apart."""
+    return _joiner(seed, distant=True)
+
+
+def timbre_collection(seed: int = 0, pitches: int = 16) -> Collection:
+    """Return synthesised notes of four instruments, labelled; a pitch is a group.
+
+    Levels differ by up to 40 dB, so that how loud a note is says nothing of the instrument.
+
+    Parameters
+    ----------
+    seed : int
+        Of pitches and levels.
+    pitches : int
+        Notes of each instrument.
+    """
+    random = torch.Generator().manual_seed(seed)
+    clips = []
+    for name in sorted(TIMBRES):
+        for step, level in torch.rand(pitches, 2, generator=random).tolist():
+            hertz, gain = 110.0 * 2 ** (2 * step), 10 ** (-2 * level)
+            samples = note(hertz, SECONDS, 8000, timbre=TIMBRES[name]).samples[0]
+            track = Track(Path(f"{name}-{hertz:.1f}.wav"), name, f"{name} {hertz:.1f}")
+            clips.append(Clip(gain * samples / samples.square().mean().sqrt(), track))
+    return Collection("synthesised notes", tuple(clips))
+
+
+def mixed_collection(seed: int = 0, pieces: int = 12) -> Collection:
+    """Return pieces of eight short notes, five of them by the instrument of the label.
+
+    A segment of a few notes often has more of other instruments; the whole piece does not.
+    """
+    random = torch.Generator().manual_seed(seed)
+    names, clips = sorted(TIMBRES), []
+    for name in names:
+        for piece in range(pieces):
+            others = torch.randint(3, (3,), generator=random).tolist()
+            players = [name] * 5 + [[n for n in names if n != name][i] for i in others]
+            order = torch.randperm(8, generator=random).tolist()
+            steps = torch.rand(8, generator=random).tolist()
+            parts = [
+                note(110.0 * 2 ** (2 * step), SECONDS / 8, 8000, timbre=TIMBRES[players[i]])
+                for i, step in zip(order, steps, strict=True)
+            ]
+            samples = torch.cat([part.samples[0] for part in parts])
+            track = Track(Path(f"{name}-{piece}.wav"), name, f"{name} {piece}")
+            clips.append(Clip(samples / samples.abs().max(), track))
+    return Collection("synthesised pieces", tuple(clips))
+
+
+def _labels(count: int) -> tuple[str, ...]:
+    return tuple(f"label {i}" for i in range(count))
+
+
+def _set(weight: Tensor, values: Tensor, random: torch.Generator | None) -> None:
+    """Set weights, with errors of a fiftieth of the largest if there is something to draw from."""
+    with torch.no_grad():
+        weight.copy_(values)
+        if random is not None:
+            noise = torch.randn(values.shape, generator=random)
+            weight.add_(_ERROR * float(values.abs().max()) * noise)
+
+
+def _draw(layer: nn.Module, random: torch.Generator) -> None:
+    """Draw weights as PyTorch does, from a generator."""
+    with torch.no_grad():
+        for weight in layer.parameters():
+            fan = weight[0].numel() if weight.ndim > 1 else weight.numel()
+            weight.copy_((2 * torch.rand(weight.shape, generator=random) - 1) / math.sqrt(fan))
+
+
+def _chroma(random: torch.Generator) -> nn.Sequential:
+    """Return a first layer that adds up the bins of each of the 12 classes of pitch."""
+    bins = _LONG.spec.n_fft // 2 + 1
+    hertz = torch.arange(bins) * 8000 / 2048
+    classes = 12 * torch.log2(hertz.clamp_min(1.0) / 110.0)
+    away = (classes[None] - torch.arange(12)[:, None] + 6) % 12 - 6
+    heard = (hertz > 200.0) & (hertz < 2000.0)
+    folded = torch.exp(-0.5 * (away / 0.35) ** 2) * heard
+    folded = folded / folded.sum(1, keepdim=True)
+    module = nn.Sequential(
+        OrderedDict(fold=nn.Conv2d(1, 12, (bins, 1), bias=False), relu0=nn.ReLU())
+    )
+    _set(module.fold.weight, folded[:, None, :, None], None)
+    with torch.no_grad():
+        module.fold.weight.mul_(1 + _ERROR * torch.randn(12, 1, bins, 1, generator=random))
+    return module
+
+
+def _templates(names: tuple[str, ...]) -> Tensor:
+    """Return the mean input of each instrument over pitches, (instruments, bins)."""
+    rows = []
+    for name in names:
+        notes = [
+            note(110.0 * 2 ** (step / 4), SECONDS, 8000, timbre=TIMBRES[name]).samples
+            for step in range(9)
+        ]
+        rows.append(_SHORT.module(torch.cat(notes)).mean((0, 1, 3)))
+    return torch.stack(rows)
+
+
+def _mel_centres(count: int, rate: int, low: float = 100.0) -> tuple[Tensor, Tensor]:
+    """Return frequencies evenly spaced on the mel scale and their distances, float64."""
+    ends = hz_to_mel(torch.tensor([low, 0.97 * rate / 2], dtype=torch.float64), "htk")
+    centres = mel_to_hz(torch.linspace(float(ends[0]), float(ends[1]), count).double(), "htk")
+    return centres, torch.gradient(centres)[0].clamp_min(60.0)
+
+
+def _bank(seed: int, centres: Tensor, widths: Tensor, name: str) -> MusicNetwork:
+    random = torch.Generator().manual_seed(seed)
+    bank = gabor_bank(centres, widths, length=512, sample_rate=BANK_RATE, seed=seed)
+    module = nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv1d(1, len(centres), 512, stride=256, bias=False),
+            relu1=nn.ReLU(),
+            pool=Pool(),
+            output=nn.Linear(len(centres), 4),
+        )
+    )
+    taps = bank.impulse_responses.real.float().flip(1)
+    _set(module.conv1.weight, (taps / taps.norm(dim=1, keepdim=True))[:, None], random)
+    _draw(module.output, random)
+    return wrap(module.eval(), RawFrontend(BANK_RATE), _labels(4), name=name, seconds=SECONDS)
+
+
+def _joiner(seed: int, *, distant: bool) -> MusicNetwork:
+    """Build a network whose units fire when two bands are loud together, near or distant ones."""
+    random = torch.Generator().manual_seed(seed)
+    bins, units = 129, 24
+    module = nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, units, (bins, 1)),
+            relu1=nn.ReLU(),
+            pool=Pool(),
+            output=nn.Linear(units, 4),
+        )
+    )
+    hertz = torch.arange(bins) * 8000 / 256
+    near = ((120.0, 143.0), (120.0, 170.0), (3027.0, 3600.0), (2546.0, 3600.0))
+    far = ((120.0, 960.0), (120.0, 1920.0), (450.0, 3600.0), (225.0, 3600.0))
+    weight, bias = torch.zeros(units, bins), torch.zeros(units)
+    for unit in range(units):
+        ends = (far if distant else near)[unit % 4]
+        moved = [f * (1 + 0.02 * float(torch.randn(1, generator=random))) for f in ends]
+        weight[unit] = sum(torch.exp(-0.5 * ((hertz - f) / 25) ** 2) for f in moved)
+        alone = torch.cat([tone(f, SECONDS, 8000).samples for f in ends])
+        heard = (_SHORT.module(alone)[:, 0].mean(2) * weight[unit]).sum(1)
+        bias[unit] = -1.05 * heard.max()
+    with torch.no_grad():
+        module.conv1.weight.copy_(weight[:, None, :, None])
+        module.conv1.bias.copy_(bias)
+    _draw(module.output, random)
+    name = "joins distant frequencies" if distant else "joins neighbours alone"
+    return wrap(module.eval(), _SHORT, _labels(4), name=name, seconds=SECONDS)
