@@ -26,7 +26,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before the libraries that read it are imp
 import torch
 
 from auralise.claims import CLAIMS, Context
-from auralise.claims.known import KNOWN, mixed_collection, timbre_collection
+from auralise.claims.known import KNOWN
+from auralise.claims.known_sounds import mixed_collection, timbre_collection
 from auralise.claims.run import try_claims
 from auralise.claims.stages import twins_of
 from auralise.filters.orientation import wilson

@@ -99,7 +99,7 @@ def _growth(
     """Return how much more later layers mind some factors than an earlier one."""
 
     def minds(part: Tensor) -> Array:
-        return np.mean([change_ratios(part, pairs[factor]) for factor in factors], 0)
+        return np.asarray(np.mean([change_ratios(part, pairs[f]) for f in factors], 0))
 
     own = answers[0]
     early, late = minds(own[before]), np.concatenate([minds(own[i]) for i in after])

@@ -9,50 +9,35 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from auralise.audio.arrangements import TIMBRES, note
 from auralise.audio.stimuli import tone
-from auralise.claims.collection import Collection
-from auralise.datasets.base import Track
-from auralise.datasets.clips import Clip
-from auralise.filters.known import gabor_bank
-from auralise.frontends.raw import RawFrontend
+from auralise.claims import known_raw  # noqa: F401 - it adds to KNOWN
+from auralise.claims.known_parts import (
+    ERROR,
+    KNOWN,
+    SECONDS,
+    Pool,
+    Square,
+    draw_weights,
+    numbered,
+    set_weights,
+    stack,
+)
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.models.base import MusicNetwork, wrap
-from auralise.registry import Registry
 from auralise.spectral.compression import Compression
 from auralise.spectral.stft import StftSpec
-from auralise.units import hz_to_mel, mel_to_hz
 
-KNOWN: Registry[Callable[[int], MusicNetwork]] = Registry("network set by hand")
-"""From a seed to a network."""
+__all__ = ["KNOWN", "chroma", "chroma_invariant", "distant_pairs", "evidence", "instruments"]
+__all__ += ["neighbours", "notes", "onset_detector"]
 
-SECONDS = 2.0
-BANK_RATE = 16000
 _SHORT = SpectrogramFrontend(StftSpec(8000, 256, 128), compression=Compression("log", 10.0))
 _LONG = SpectrogramFrontend(StftSpec(8000, 2048, 1024), compression=Compression("log", 10.0))
-_ERROR = 0.02  # of weights set by hand, relative to the largest
-
-
-class Square(nn.Module):
-    """Squares its input."""
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Return the squares."""
-        return values.square()
-
-
-class Pool(nn.Module):
-    """Takes the mean over all places."""
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Return (batch, channels)."""
-        return values.flatten(2).mean(2)
 
 
 @KNOWN.register("onset-detector")
@@ -65,7 +50,7 @@ def onset_detector(seed: int) -> MusicNetwork:
     rise = torch.tensor([-1.0, -1.0, 0.0, 1.0, 1.0]).expand(5, 5)
     held = torch.tensor([-1.0, 1.0, 0.0, 1.0, -1.0])[:, None].expand(5, 5)
     filters = torch.cat([rise.expand(48, 5, 5), held.expand(16, 5, 5)]) / 10
-    module = nn.Sequential(
+    module = stack(
         OrderedDict(
             conv1=nn.Conv2d(1, 64, 5, bias=False),
             relu1=nn.ReLU(),
@@ -73,8 +58,8 @@ def onset_detector(seed: int) -> MusicNetwork:
             output=nn.Linear(64, 4),
         )
     )
-    _set(module.conv1.weight, filters[:, None], random)
-    _draw(module.output, random)
+    set_weights(module.conv1.weight, filters[:, None], random)
+    draw_weights(module.output, random)
     return wrap(module.eval(), _SHORT, ("a", "b", "c", "d"), name="onset detector", seconds=SECONDS)
 
 
@@ -94,10 +79,10 @@ def chroma_invariant(seed: int) -> MusicNetwork:
     module.add_module("relu", nn.ReLU())
     module.add_module("pool", Pool())
     module.add_module("output", nn.Linear(7, 16))
-    _set(module.turn.weight, torch.cat([turns.cos(), turns.sin()])[:, :, None, None], None)
-    _set(module.sum.weight, torch.eye(7).repeat(1, 2)[:, :, None, None], None)
-    _draw(module.output, random)
-    return wrap(module.eval(), _LONG, _labels(16), name="key-invariant chroma", seconds=SECONDS)
+    set_weights(module.turn.weight, torch.cat([turns.cos(), turns.sin()])[:, :, None, None], None)
+    set_weights(module.sum.weight, torch.eye(7).repeat(1, 2)[:, :, None, None], None)
+    draw_weights(module.output, random)
+    return wrap(module.eval(), _LONG, numbered(16), name="key-invariant chroma", seconds=SECONDS)
 
 
 @KNOWN.register("chroma")
@@ -110,7 +95,7 @@ def chroma(seed: int) -> MusicNetwork:
     with torch.no_grad():
         module.output.weight.copy_(torch.eye(12))
         module.output.bias.zero_()
-    return wrap(module.eval(), _LONG, _labels(12), name="key-sensitive chroma", seconds=SECONDS)
+    return wrap(module.eval(), _LONG, numbered(12), name="key-sensitive chroma", seconds=SECONDS)
 
 
 @KNOWN.register("instruments")
@@ -125,15 +110,15 @@ def instruments(seed: int) -> MusicNetwork:
     sounds = _templates(names)
     first = nn.Conv2d(1, 8, (1, 3), padding=(0, 1), bias=False)
     match = nn.Conv2d(8, 24, (sounds.shape[1], 1), bias=False)
-    module = nn.Sequential(
+    module = stack(
         OrderedDict(conv1=first, relu1=nn.ReLU(), thin=nn.AvgPool2d((1, 2)),
                     level=nn.InstanceNorm2d(8), conv2=match, relu2=nn.ReLU(), pool=Pool(),
                     output=nn.Linear(24, 4))
     )  # fmt: skip
-    _draw(first, random)
+    draw_weights(first, random)
     distinct = sounds - sounds.mean(0)
     distinct = distinct / distinct.norm(dim=1, keepdim=True)
-    noise = _ERROR * torch.randn(24, 1, sounds.shape[1], 1, generator=random)
+    noise = ERROR * torch.randn(24, 1, sounds.shape[1], 1, generator=random)
     with torch.no_grad():
         first.weight.abs_()
         match.weight.copy_((distinct.repeat(6, 1)[:, None, :, None] + noise) / 8)
@@ -149,11 +134,11 @@ def evidence(seed: int) -> MusicNetwork:
     names = tuple(sorted(TIMBRES))
     # The pseudo-inverse answers 1 to the mean spectrum of an instrument and 0 to the others'.
     match = torch.linalg.pinv(_templates(names)).T
-    module = nn.Sequential(
+    module = stack(
         OrderedDict(conv1=nn.Conv2d(1, 4, (match.shape[1], 1), bias=False), pool=Pool(),
                     output=nn.Linear(4, 4))
     )  # fmt: skip
-    _set(module.conv1.weight, match[:, None, :, None], random)
+    set_weights(module.conv1.weight, match[:, None, :, None], random)
     with torch.no_grad():
         module.output.weight.copy_(4 * torch.eye(4))
         module.output.bias.zero_()
@@ -169,12 +154,12 @@ def notes(seed: int) -> MusicNetwork:
     first = nn.Conv2d(1, 2, (1, 3), padding=(0, 1), bias=False)
     comb = nn.Conv2d(2, 16, (height, 1))
     course = nn.Conv2d(16, 16, (1, 9), bias=False)
-    module = nn.Sequential(
+    module = stack(
         OrderedDict(conv1=first, relu1=nn.ReLU(), conv2=comb, relu2=nn.ReLU(), conv3=course,
                     relu3=nn.ReLU(), pool=Pool(), output=nn.Linear(16, 4))
     )  # fmt: skip
-    _draw(first, random)
-    _draw(module.output, random)
+    draw_weights(first, random)
+    draw_weights(module.output, random)
     bins = torch.arange(height) * 8000 / 1024
     rows = []
     for pitch in pitches:
@@ -185,54 +170,10 @@ def notes(seed: int) -> MusicNetwork:
     with torch.no_grad():
         first.weight.abs_()
         comb.weight.copy_(combs[:, None, :, None] / 2)
-        comb.bias.fill_(-0.15)
+        module.conv2.bias.fill_(-0.15)
         course.weight.fill_(1 / (9 * 16))
         course.weight.mul_(1 + 0.2 * torch.randn(16, 16, 1, 1, generator=random))
-    return wrap(module.eval(), frontend, _labels(4), name="level, comb, course", seconds=SECONDS)
-
-
-@KNOWN.register("mel-bank")
-def mel_bank(seed: int) -> MusicNetwork:
-    """Build a raw network with 96 Gabor filters evenly spaced on the mel scale, low ones wide."""
-    return _bank(seed, *_mel_centres(96, BANK_RATE), "mel bank")
-
-
-@KNOWN.register("linear-bank")
-def linear_bank(seed: int) -> MusicNetwork:
-    """Build a raw network with 96 Gabor filters an equal number of Hz apart."""
-    centres = torch.linspace(100.0, 7900.0, 96, dtype=torch.float64)
-    return _bank(seed, centres, torch.full((96,), 120.0, dtype=torch.float64), "linear bank")
-
-
-@KNOWN.register("phase-pairs")
-def phase_pairs(seed: int) -> MusicNetwork:
-    """Build a raw network whose second layer adds four filters a quarter of a period apart.
-
-    Each is rectified before, and the sum is smoothed over an eighth of a second.
-    """
-    random = torch.Generator().manual_seed(seed)
-    pairs, length = 24, 256
-    centres, _ = _mel_centres(pairs, 8000, low=200.0)
-    time = torch.arange(length, dtype=torch.float64) - length / 2
-    angle = 2 * math.pi * centres[:, None] * time / 8000
-    window = torch.hann_window(length, dtype=torch.float64)
-    four = torch.cat([(angle + math.pi / 2 * i).cos() * window for i in range(4)])
-    module = nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv1d(1, 4 * pairs, length, stride=64, bias=False),
-            relu1=nn.ReLU(),
-            conv2=nn.Conv1d(4 * pairs, pairs, 16, bias=False),
-            relu2=nn.ReLU(),
-            pool=Pool(),
-            output=nn.Linear(pairs, 4),
-        )
-    )
-    _set(module.conv1.weight, (four / length)[:, None].float(), random)
-    smooth = torch.hann_window(18)[1:-1]
-    _set(module.conv2.weight, torch.eye(pairs).repeat(1, 4)[:, :, None] * smooth, None)
-    _draw(module.output, random)
-    frontend = RawFrontend(8000)
-    return wrap(module.eval(), frontend, _labels(4), name="phase-invariant pairs", seconds=SECONDS)
+    return wrap(module.eval(), frontend, numbered(4), name="level, comb, course", seconds=SECONDS)
 
 
 @KNOWN.register("neighbours")
@@ -247,74 +188,7 @@ def distant_pairs(seed: int) -> MusicNetwork:
     return _joiner(seed, distant=True)
 
 
-def timbre_collection(seed: int = 0, pitches: int = 16) -> Collection:
-    """Return synthesised notes of four instruments, labelled; a pitch is a group.
-
-    Levels differ by up to 40 dB, so that how loud a note is says nothing of the instrument.
-
-    Parameters
-    ----------
-    seed : int
-        Of pitches and levels.
-    pitches : int
-        Notes of each instrument.
-    """
-    random = torch.Generator().manual_seed(seed)
-    clips = []
-    for name in sorted(TIMBRES):
-        for step, level in torch.rand(pitches, 2, generator=random).tolist():
-            hertz, gain = 110.0 * 2 ** (2 * step), 10 ** (-2 * level)
-            samples = note(hertz, SECONDS, 8000, timbre=TIMBRES[name]).samples[0]
-            track = Track(Path(f"{name}-{hertz:.1f}.wav"), name, f"{name} {hertz:.1f}")
-            clips.append(Clip(gain * samples / samples.square().mean().sqrt(), track))
-    return Collection("synthesised notes", tuple(clips))
-
-
-def mixed_collection(seed: int = 0, pieces: int = 12) -> Collection:
-    """Return pieces of eight short notes, five of them by the instrument of the label.
-
-    A segment of a few notes often has more of other instruments; the whole piece does not.
-    """
-    random = torch.Generator().manual_seed(seed)
-    names, clips = sorted(TIMBRES), []
-    for name in names:
-        for piece in range(pieces):
-            others = torch.randint(3, (3,), generator=random).tolist()
-            players = [name] * 5 + [[n for n in names if n != name][i] for i in others]
-            order = torch.randperm(8, generator=random).tolist()
-            steps = torch.rand(8, generator=random).tolist()
-            parts = [
-                note(110.0 * 2 ** (2 * step), SECONDS / 8, 8000, timbre=TIMBRES[players[i]])
-                for i, step in zip(order, steps, strict=True)
-            ]
-            samples = torch.cat([part.samples[0] for part in parts])
-            track = Track(Path(f"{name}-{piece}.wav"), name, f"{name} {piece}")
-            clips.append(Clip(samples / samples.abs().max(), track))
-    return Collection("synthesised pieces", tuple(clips))
-
-
-def _labels(count: int) -> tuple[str, ...]:
-    return tuple(f"label {i}" for i in range(count))
-
-
-def _set(weight: Tensor, values: Tensor, random: torch.Generator | None) -> None:
-    """Set weights, with errors of a fiftieth of the largest if there is something to draw from."""
-    with torch.no_grad():
-        weight.copy_(values)
-        if random is not None:
-            noise = torch.randn(values.shape, generator=random)
-            weight.add_(_ERROR * float(values.abs().max()) * noise)
-
-
-def _draw(layer: nn.Module, random: torch.Generator) -> None:
-    """Draw weights as PyTorch does, from a generator."""
-    with torch.no_grad():
-        for weight in layer.parameters():
-            fan = weight[0].numel() if weight.ndim > 1 else weight.numel()
-            weight.copy_((2 * torch.rand(weight.shape, generator=random) - 1) / math.sqrt(fan))
-
-
-def _chroma(random: torch.Generator) -> nn.Sequential:
+def _chroma(random: torch.Generator) -> Any:  # noqa: ANN401
     """Return a first layer that adds up the bins of each of the 12 classes of pitch."""
     bins = _LONG.spec.n_fft // 2 + 1
     hertz = torch.arange(bins) * 8000 / 2048
@@ -323,12 +197,10 @@ def _chroma(random: torch.Generator) -> nn.Sequential:
     heard = (hertz > 200.0) & (hertz < 2000.0)
     folded = torch.exp(-0.5 * (away / 0.35) ** 2) * heard
     folded = folded / folded.sum(1, keepdim=True)
-    module = nn.Sequential(
-        OrderedDict(fold=nn.Conv2d(1, 12, (bins, 1), bias=False), relu0=nn.ReLU())
-    )
-    _set(module.fold.weight, folded[:, None, :, None], None)
+    module = stack(OrderedDict(fold=nn.Conv2d(1, 12, (bins, 1), bias=False), relu0=nn.ReLU()))
+    set_weights(module.fold.weight, folded[:, None, :, None], None)
     with torch.no_grad():
-        module.fold.weight.mul_(1 + _ERROR * torch.randn(12, 1, bins, 1, generator=random))
+        module.fold.weight.mul_(1 + ERROR * torch.randn(12, 1, bins, 1, generator=random))
     return module
 
 
@@ -344,35 +216,11 @@ def _templates(names: tuple[str, ...]) -> Tensor:
     return torch.stack(rows)
 
 
-def _mel_centres(count: int, rate: int, low: float = 100.0) -> tuple[Tensor, Tensor]:
-    """Return frequencies evenly spaced on the mel scale and their distances, float64."""
-    ends = hz_to_mel(torch.tensor([low, 0.97 * rate / 2], dtype=torch.float64), "htk")
-    centres = mel_to_hz(torch.linspace(float(ends[0]), float(ends[1]), count).double(), "htk")
-    return centres, torch.gradient(centres)[0].clamp_min(60.0)
-
-
-def _bank(seed: int, centres: Tensor, widths: Tensor, name: str) -> MusicNetwork:
-    random = torch.Generator().manual_seed(seed)
-    bank = gabor_bank(centres, widths, length=512, sample_rate=BANK_RATE, seed=seed)
-    module = nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv1d(1, len(centres), 512, stride=256, bias=False),
-            relu1=nn.ReLU(),
-            pool=Pool(),
-            output=nn.Linear(len(centres), 4),
-        )
-    )
-    taps = bank.impulse_responses.real.float().flip(1)
-    _set(module.conv1.weight, (taps / taps.norm(dim=1, keepdim=True))[:, None], random)
-    _draw(module.output, random)
-    return wrap(module.eval(), RawFrontend(BANK_RATE), _labels(4), name=name, seconds=SECONDS)
-
-
 def _joiner(seed: int, *, distant: bool) -> MusicNetwork:
     """Build a network whose units fire when two bands are loud together, near or distant ones."""
     random = torch.Generator().manual_seed(seed)
     bins, units = 129, 24
-    module = nn.Sequential(
+    module = stack(
         OrderedDict(
             conv1=nn.Conv2d(1, units, (bins, 1)),
             relu1=nn.ReLU(),
@@ -394,6 +242,6 @@ def _joiner(seed: int, *, distant: bool) -> MusicNetwork:
     with torch.no_grad():
         module.conv1.weight.copy_(weight[:, None, :, None])
         module.conv1.bias.copy_(bias)
-    _draw(module.output, random)
+    draw_weights(module.output, random)
     name = "joins distant frequencies" if distant else "joins neighbours alone"
-    return wrap(module.eval(), _SHORT, _labels(4), name=name, seconds=SECONDS)
+    return wrap(module.eval(), _SHORT, numbered(4), name=name, seconds=SECONDS)
