@@ -50,7 +50,7 @@ CLIPS = (8, 9)
 METHODS = ("gradient", "deconvnet", "guided")
 APART = ("shift-10ms", "noise-40db", "16-bit", "mp3")
 BLUR = 3.0
-MASKS = MaskOptions(bfloat16=True)
+MASKS = MaskOptions(bfloat16=True, batch_size=2)
 QUIET = 1e-6
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from urllib.parse import parse_qs, urlencode
 
-from auralise.errors import InvalidValueError
+from auralise.errors import InvalidValueError, UnknownNameError
 from auralise.inversion import INVERTERS
+from auralise.masks import MASK
 from auralise.phase import PHASE_METHODS
 from auralise.positions import At, parse_at
 from auralise.settings import Settings
@@ -43,7 +44,7 @@ class View:
     unit : int or None
         Channel; None if none is chosen.
     method : str
-        Name in `INVERTERS`.
+        Name in `INVERTERS`, or ``mask``.
     at : str
         ``peak``, ``whole``, SECONDS or SECONDS,HERTZ of the excerpt.
     sonification, phase : str
@@ -134,7 +135,8 @@ def parse_view(query: str | Mapping[str, str]) -> View:
 def _with_choices(view: View, texts: Mapping[str, str]) -> View:
     """Add method, sonification and phase, each from a known list."""
     if texts.get("method"):
-        INVERTERS[texts["method"]]
+        if texts["method"] not in (*INVERTERS, MASK):
+            raise UnknownNameError("inversion method", texts["method"], [*INVERTERS, MASK])
         view = replace(view, method=texts["method"])
     if texts.get("phase"):
         PHASE_METHODS[texts["phase"]]

@@ -111,3 +111,17 @@ def test_layers_shows_how_far_each_sees(page, address):
 def test_about_names_the_song(page, address):
     page.goto(f"{address}/about")
     page.wait_for_selector("text=Kevin MacLeod")
+
+
+def test_audit_answers_in_a_sentence_with_numbers_and_sounds(page, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/audit?model=dieleman2014-raw-instruments&layer=conv2&unit=5")
+    until(page, "document.getElementById('audit-heading')?.textContent.includes('conv2:5')")
+    page.click("#audit-ask")
+    page.wait_for_selector("#audit-answer .verdict", timeout=120_000)
+    assert page.locator("#audit-answer table tbody tr").count() > 10
+    assert page.locator("#audit-answer audio").count() == 2
+    until(page, "[...document.querySelectorAll('#audit-answer audio')].every(a => a.duration > 2)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto(f"{address}/audit?unit=7000")
+    page.wait_for_selector("[role=alert]")
