@@ -35,11 +35,16 @@ def tuning(
         typer.Option(help="Starting phases, or seeds of noise; as the network needs if not given."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many units to print, sharpest first.")] = 16,
+    ascent: Annotated[
+        int,
+        typer.Option(min=0, help="Also search for the sounds that so many units answer to most."),
+    ] = 0,
     force: options.Force = False,
     json: options.Json = False,
 ) -> None:
     """Play tones to a layer and write what each unit answers to, as table, arrays and figure."""
     from auralise.cli.console import print_json, progress_bar, setup_torch
+    from auralise.filters.ascent import ascend
     from auralise.filters.sweeps import frequency_grid
     from auralise.filters.tuning import tune
     from auralise.filters.tuning_curves import tuning_curves
@@ -62,10 +67,14 @@ def tuning(
             variants=variants,
             progress=bar,
         )
-    curves = tuning_curves(found)
-    write_tuning(out, found, curves, network.card, force=force)
-    rows = tuning_rows(found, curves)
-    manifest = tuning_manifest(found, curves, network.card)
+        curves = tuning_curves(found)
+        units = curves.sharpest()[:ascent]
+        climbed = (
+            ascend(network, layer, units, level_db=curves.level_db, progress=bar) if units else None
+        )
+    write_tuning(out, found, curves, network.card, ascent=climbed, force=force)
+    rows = tuning_rows(found, curves, climbed)
+    manifest = tuning_manifest(found, curves, network.card, climbed)
     if json:
         print_json({**manifest, "rows": rows, "folder": str(out)})
         return
@@ -74,6 +83,10 @@ def tuning(
         f"{manifest['dead']} of {manifest['units']} units dead, "
         f"{manifest['untuned']} without a best frequency"
     )
+    if climbed is not None:
+        typer.echo(f"ascent: {int(climbed.moved.sum())} of {len(units)} searches left the noise")
+        if (out / "ascent.html").exists():
+            typer.echo(f"figure: {out / 'ascent.html'}")
     typer.echo(f"figure: {out / 'figure.html'}")
 
 
@@ -91,12 +104,14 @@ def show(rows: list[dict[str, Any]]) -> None:
         "level_exponent": "exponent",
         "click": "click",
         "direction": "direction",
+        **({"ascent_hz": "ascent (Hz)"} if rows and "ascent_hz" in rows[0] else {}),
     }
     table = []
     for row in rows:
         cells = {name: "-" if row[name] is None else f"{row[name]:.3g}" for name in columns}
-        if row["best_hz"] is not None:
-            cells["best_hz"] = f"{row['best_hz']:.1f}"
+        for name in ("best_hz", "ascent_hz"):
+            if row.get(name) is not None:
+                cells[name] = f"{row[name]:.1f}"
         if row["width_octaves"] is not None and not row["resolved"]:
             cells["width_octaves"] += " (grid)"
         table.append((row["unit"], *cells.values()))

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from auralise.filters.ascent import Ascent
 from auralise.filters.tuning import Tuning
 from auralise.filters.tuning_curves import TuningCurves
 from auralise.models.base import ModelCard
+from auralise.output.ascent_figures import ascent_figure
+from auralise.output.charts_interactive import charts_page
+from auralise.output.charts_png import encode_charts_png
 from auralise.output.folders import MANIFEST, SCHEMA, whole_folder
 from auralise.output.manifest import SCHEMA_VERSION, describe_model, to_json, versions
 from auralise.output.tables import encode_csv, encode_npz, plain_number
@@ -33,8 +37,13 @@ _COLUMNS = {
 }
 
 
-def tuning_rows(tuning: Tuning, curves: TuningCurves) -> list[dict[str, Any]]:
+def tuning_rows(
+    tuning: Tuning, curves: TuningCurves, ascent: Ascent | None = None
+) -> list[dict[str, Any]]:
     """Return one plain row per unit, in the order of the channels.
+
+    With ``ascent``, ``ascent_hz`` is where the spectrum of the sound that was found is densest,
+    and ``ascent_answer`` the activation for it; None for units that were not searched for.
 
     Returns
     -------
@@ -43,6 +52,7 @@ def tuning_rows(tuning: Tuning, curves: TuningCurves) -> list[dict[str, Any]]:
         activation in ``silence``, ``resolved`` and ``dead``.
     """
     rows = []
+    peaks = {} if ascent is None else _ascent_columns(ascent, tuning)
     for channel in range(len(curves.dead)):
         numbers = {
             name: plain_number(getattr(curves, attribute)[channel])
@@ -55,9 +65,22 @@ def tuning_rows(tuning: Tuning, curves: TuningCurves) -> list[dict[str, Any]]:
                 "silence": float(tuning.silence[channel]),
                 "resolved": bool(curves.resolved[channel]),
                 "dead": bool(curves.dead[channel]),
+                **({} if ascent is None else peaks.get(channel, _NOT_SEARCHED)),
             }
         )
     return rows
+
+
+_NOT_SEARCHED = {"ascent_hz": None, "ascent_answer": None}
+
+
+def _ascent_columns(ascent: Ascent, tuning: Tuning) -> dict[int, dict[str, float | None]]:
+    """Return what was found for each unit that was searched for."""
+    peaks = ascent.peaks(tuning.frequencies.numpy())
+    return {
+        unit: {"ascent_hz": plain_number(peak), "ascent_answer": plain_number(answer)}
+        for unit, peak, answer in zip(ascent.units, peaks, ascent.after, strict=True)
+    }
 
 
 def write_tuning(
@@ -66,9 +89,12 @@ def write_tuning(
     curves: TuningCurves,
     card: ModelCard,
     *,
+    ascent: Ascent | None = None,
     force: bool = False,
 ) -> Path:
     """Write ``tuning.csv``, ``tuning.npz``, ``figure.png``, ``figure.html``, ``manifest.json``.
+
+    With ``ascent`` also ``ascent.png`` and ``ascent.html``, if there is anything to compare.
 
     Parameters
     ----------
@@ -79,6 +105,8 @@ def write_tuning(
         Of it; the table and the figure are of their level.
     card : ModelCard
         Of the network.
+    ascent : Ascent, optional
+        Of units of the layer.
     force : bool
         Replace an older result of that name.
 
@@ -96,10 +124,14 @@ def write_tuning(
     files = {
         "figure.html": tuning_page(figure).encode(),
         "figure.png": encode_tuning_png(figure),
-        "tuning.csv": encode_csv(tuning_rows(tuning, curves)),
-        "tuning.npz": _arrays(tuning),
+        "tuning.csv": encode_csv(tuning_rows(tuning, curves, ascent)),
+        "tuning.npz": _arrays(tuning, ascent),
     }
-    manifest = {**tuning_manifest(tuning, curves, card), "files": sorted(files)}
+    compared = None if ascent is None else ascent_figure(ascent, tuning, curves)
+    if compared is not None:
+        files["ascent.html"] = charts_page(compared).encode()
+        files["ascent.png"] = encode_charts_png(compared)
+    manifest = {**tuning_manifest(tuning, curves, card, ascent), "files": sorted(files)}
     with whole_folder(folder, force=force) as aside:
         for name, content in files.items():
             (aside / name).write_bytes(content)
@@ -107,7 +139,9 @@ def write_tuning(
     return Path(folder)
 
 
-def tuning_manifest(tuning: Tuning, curves: TuningCurves, card: ModelCard) -> dict[str, Any]:
+def tuning_manifest(
+    tuning: Tuning, curves: TuningCurves, card: ModelCard, ascent: Ascent | None = None
+) -> dict[str, Any]:
     """Return what was measured with what, without the numbers themselves."""
     return {
         "schema": SCHEMA,
@@ -131,9 +165,26 @@ def tuning_manifest(tuning: Tuning, curves: TuningCurves, card: ModelCard) -> di
         "units": len(curves.dead),
         "dead": int(curves.dead.sum()),
         "untuned": int(np.isnan(curves.best_frequency).sum()),
+        "ascent": None if ascent is None else _describe_ascent(ascent),
     }
 
 
-def _arrays(tuning: Tuning) -> bytes:
+def _describe_ascent(ascent: Ascent) -> dict[str, Any]:
+    return {
+        "units": list(ascent.units),
+        "found": int(ascent.moved.sum()),
+        "level_db": ascent.level_db,
+        "seeds": ascent.seeds,
+        "steps": ascent.steps,
+        "seconds": ascent.seconds,
+    }
+
+
+def _arrays(tuning: Tuning, ascent: Ascent | None) -> bytes:
     names = ["frequencies", "levels_db", "responses", "silence", "click", "rising", "falling"]
-    return encode_npz({name: getattr(tuning, name).numpy() for name in names})
+    arrays = {name: getattr(tuning, name).numpy() for name in names}
+    if ascent is not None:
+        arrays["ascent_units"] = np.array(ascent.units)
+        arrays["ascent_frequencies"] = ascent.frequencies.numpy()
+        arrays["ascent_power"] = ascent.power.numpy()
+    return encode_npz(arrays)
