@@ -4,6 +4,7 @@ A claim is one module that ends in a `Claim`, listed here. It prints nothing and
 """
 
 from auralise.claims import (
+    believed,
     distance,
     harmony,
     invariance,
@@ -29,6 +30,7 @@ for _module in (
     segments,
     distance,
     refinements,
+    believed,
 ):
     CLAIMS.register(_module.CLAIM.name)(_module.CLAIM)
 

@@ -24,7 +24,9 @@ def read_results(folder: Path) -> list[Result]:
 
     A run has ``run`` (with ``architecture``, ``options``, ``data``, ``seed``, ``share``,
     ``method``), ``right`` (whether each clip was answered rightly) and ``units`` (the group of each
-    clip). Lines that are no such thing are left out, as are runs that failed.
+    clip). In the short form of `benchmarks/results`, ``right`` is the bits of a hexadecimal number
+    behind a leading 1, and the groups are in a line of kind ``parts`` for data and seed. Anything
+    else is left out, as are runs that failed.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def read_results(folder: Path) -> list[Result]:
             )
         except ValueError as error:
             raise InvalidValueError(f"{str(path)!r} is no JSON: {error}") from error
-        found += [part for part in parts if _is_run(part)]
+        found += [part for part in _lengthened(parts) if _is_run(part)]
     unique = {json.dumps(result["run"], sort_keys=True): result for result in found}
     return list(unique.values())
 
@@ -51,6 +53,22 @@ def _listed(value: Any) -> list[Any]:  # noqa: ANN401
     if isinstance(value, dict) and "run" not in value:
         return _listed(value.get("runs", list(value.values())))
     return value if isinstance(value, list) else [value]
+
+
+def _lengthened(parts: Sequence[Any]) -> list[Any]:
+    """Return lines with the answers and groups of the short form written out."""
+    lines = [line for line in parts if isinstance(line, dict)]
+    groups = {line["of"]: line["groups"] for line in lines if line.get("kind") == "parts"}
+    found = []
+    for line in lines:
+        if isinstance(line.get("right"), str) and "run" in line:
+            place = f"{line['run']['data']}, seed {line['run']['seed']}"
+            bits = f"{int(line['right'], 16):b}"[1:]
+            if len(bits) != len(groups.get(place, ())):
+                continue
+            line = {**line, "right": [int(bit) for bit in bits], "units": groups[place]}
+        found.append(line)
+    return found
 
 
 def _is_run(value: Any) -> bool:  # noqa: ANN401
