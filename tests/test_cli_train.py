@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -90,6 +91,19 @@ def test_people_are_told_of_rare_labels_and_of_clips_left_out(sounds, tmp_path):
     assert "'low' has 1 training clips and 'high'" in done.stderr
     assert "--balance weights them" in done.stderr
     assert "1 clips could not be read:\n  high99.wav: " in done.stderr
+
+
+def test_labels_without_clips_and_labels_that_cannot_be_read_are_named(even_sounds, tmp_path):
+    sounds = tmp_path / "sounds"
+    shutil.copytree(even_sounds, sounds)
+    (sounds / "never").mkdir()
+    (sounds / "broken").mkdir()
+    for take in range(6):
+        (sounds / "broken" / f"broken{take}.wav").write_bytes(b"RIFF %d" % take)
+    done = train(sounds, tmp_path / "out", "dieleman2014-raw", *SMALL)
+    assert "sounds: no sound files in never; no such label is learned" in done.stderr
+    assert "no training clip of broken could be read: it cannot be learned" in done.stderr
+    assert "6 clips could not be read" in done.stderr
 
 
 def test_clips_from_a_cache_give_the_same_network(sounds, tmp_path):

@@ -153,6 +153,16 @@ def test_a_state_of_another_training_is_refused_by_name(tmp_path, change, named)
         run(tmp_path, **change)
 
 
+def test_a_state_of_other_labels_is_refused(tmp_path):
+    run(tmp_path, replace(OPTIONS, epochs=1))
+    with pytest.raises(
+        WeightsError, match=r"labels: \['high', 'low'\] then, \['high', 'low', 'mid'\]"
+    ):
+        fit(
+            SPEC, (*LABELS, "mid"), tones(0), tones(40), replace(OPTIONS, epochs=1), folder=tmp_path
+        )
+
+
 def test_a_diverging_loss_keeps_the_last_state(tmp_path):
     """After the second epoch the clips are not numbers any more."""
     train = tones(0)

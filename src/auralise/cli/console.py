@@ -6,9 +6,12 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from auralise.datasets import Dataset
 
 
 def setup_torch(threads: int = 0) -> None:
@@ -43,6 +46,20 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def note(text: str) -> None:
     """Write a remark for people to stderr."""
     typer.echo(f"auralise: {text}", err=True)
+
+
+def open_collection(text: str) -> Dataset:
+    """Open a collection written ``kind:path``; what it warns of is said on stderr."""
+    import warnings
+
+    from auralise.datasets import EmptyLabelWarning, open_dataset
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", EmptyLabelWarning)
+        dataset = open_dataset(text)
+    for warning in caught:
+        note(str(warning.message))
+    return dataset
 
 
 def _log_tenths(stage: str, done: int, total: int, text: str = "") -> None:

@@ -59,8 +59,7 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Test networks on one part of a collection, side by side, and write scores and a report."""
-    from auralise.cli.console import note, print_json, setup_torch
-    from auralise.datasets import open_dataset
+    from auralise.cli.console import note, open_collection, print_json, setup_torch
     from auralise.output.evaluation_bundle import evaluation_manifest, write_evaluation
     from auralise.output.evaluation_report import Evaluated
     from auralise.output.folders import check_folder
@@ -70,7 +69,7 @@ def evaluate(
     setup_torch()
     check_folder(out, force=force)
     known = [_load(name) for name in models]
-    dataset = open_dataset(data)
+    dataset = open_collection(data)
     for network, _ in known:
         check_labels(network.card, dataset)
     protocol = choose_clips(dataset, part, _division(known, part, seed, how))

@@ -22,15 +22,14 @@ def shards(
     """Decode a collection that is too big for a cache into shards; train with --data shards:OUT."""
     from collections.abc import Iterator
 
-    from auralise.cli.console import note, progress_bar, setup_torch
-    from auralise.datasets import open_dataset
+    from auralise.cli.console import note, open_collection, progress_bar, setup_torch
     from auralise.datasets.clips import Clip
     from auralise.datasets.shards import write_shards
     from auralise.training.pipeline import unread
     from auralise.training.protocol import Reader, reader_of
 
     setup_torch()
-    dataset = open_dataset(data)
+    dataset = open_collection(data)
     skipped: list[tuple[str, str]] = []
     reader = Reader(dataset.tracks, rate, strict, skipped, reader_of(dataset, rate))
     about = {

@@ -120,17 +120,16 @@ def train(
     """Train a network on a collection with a split that keeps near-duplicates on one side."""
     given = dict(locals())
     from auralise.cli.console import note as tell
-    from auralise.cli.console import progress_bar, setup_torch
-    from auralise.datasets import open_dataset
+    from auralise.cli.console import open_collection, progress_bar, setup_torch
     from auralise.training.pipeline import train_network
 
     setup_torch(threads)
     job = _job(given)
     if os.environ.get("LOCAL_RANK", "0") != "0":  # one process of several does the talking
-        train_network(job, open_dataset(data), out=out, bar=lambda *_: None)
+        train_network(job, open_collection(data), out=out, bar=lambda *_: None)
         return
     with progress_bar() as bar:
-        result = train_network(job, open_dataset(data), out=out, bar=bar, note=tell)
+        result = train_network(job, open_collection(data), out=out, bar=bar, note=tell)
     if result is not None:
         show(result, json)
 

@@ -13,9 +13,14 @@ from auralise.datasets import (
     sharded,
     synthetic,
 )
-from auralise.datasets.base import DATASETS, Dataset, Track, open_dataset
-from auralise.datasets.splits import (
+from auralise.datasets.base import (
+    DATASETS,
+    Dataset,
     EmptyLabelWarning,
+    Track,
+    open_dataset,
+)
+from auralise.datasets.splits import (
     LeakySplitWarning,
     Split,
     split,

@@ -10,6 +10,10 @@ from auralise.errors import InvalidValueError
 from auralise.registry import Registry
 
 
+class EmptyLabelWarning(UserWarning):
+    """A collection, or its given training part, has no clips of a label."""
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """One sound file of a collection.

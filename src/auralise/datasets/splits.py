@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auralise.datasets.assignment import assign, deal
-from auralise.datasets.base import Dataset, Track
+from auralise.datasets.base import Dataset, EmptyLabelWarning, Track
 from auralise.errors import InvalidValueError, UnknownNameError
 
 PARTS = ("train", "valid", "test")
@@ -20,10 +20,6 @@ SHARES = (0.6, 0.2, 0.2)
 
 class LeakySplitWarning(UserWarning):
     """Artists or recordings may stand on both sides of a split: scores will be too high."""
-
-
-class EmptyLabelWarning(UserWarning):
-    """A given training part has no clips of a label."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,10 +207,13 @@ def _cached(
 def tell_imbalance(
     dataset: Dataset, parts: Parts, options: FitOptions, note: Callable[[str], None]
 ) -> None:
-    """Say so where the most frequent label has three times the clips of the rarest, or more."""
+    """Say which labels have no training clip, and where one has three times those of another."""
     if dataset.multilabel:
         return
     counts = Counter(track.label for track in tracks_of(parts.train)).most_common()
+    lost = sorted(set(dataset.labels) - {label for label, _ in counts})
+    if lost:
+        note(f"no training clip of {', '.join(lost)} could be read: it cannot be learned")
     (often, most), (rare, fewest) = counts[0], counts[-1]
     if most >= 3 * fewest:
         does = "they are weighted" if options.balance else "--balance weights them"
