@@ -76,8 +76,8 @@ class Service:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Names of the inversion methods."""
-        return tuple(sorted(INVERTERS))
+        """Names of the inversion methods that give a map over what the network saw."""
+        return tuple(sorted(n for n, m in INVERTERS.items() if not hasattr(m, "gives_input")))
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from auralise.auralisation import (
 from auralise.errors import InvalidValueError, ShapeError, UnknownNameError
 from auralise.frontends import RawFrontend, SpectrogramFrontend
 from auralise.inversion import INVERTERS
+from auralise.inversion.relu_rules import RULES
 from auralise.models import tiny_network, wrap
 from auralise.models.tiny import ONSET, RELEASE, SUSTAIN
 from auralise.phase import PHASE_METHODS
@@ -85,7 +86,7 @@ def test_a_raw_map_is_the_sound_itself(song):
     assert result.scores["spectral_convergence_db"] is None
 
 
-@pytest.mark.parametrize("method", INVERTERS)
+@pytest.mark.parametrize("method", sorted(RULES))
 @pytest.mark.parametrize("sonification", ["mask", "magnitude"])
 def test_every_method_and_sonification_gives_finite_sound_of_the_song_s_length(
     method, sonification, song
@@ -95,6 +96,39 @@ def test_every_method_and_sonification_gives_finite_sound_of_the_song_s_length(
     assert result.waveform.samples.shape == song.samples.shape
     assert torch.isfinite(result.waveform.samples).all()
     assert result.waveform.samples.abs().max() > 0
+
+
+@pytest.mark.parametrize("method", sorted(set(INVERTERS) - set(RULES)))
+@pytest.mark.parametrize("network", ["spectrogram", "raw"])
+def test_methods_that_are_no_rules_can_be_heard(method, network, song):
+    made, unit = (
+        (spectrogram_double(), "conv2:0") if network == "spectrogram" else (raw_network(), "2:1")
+    )
+    result = auralise_unit(made, song, unit, settings=Settings(method=method))
+    assert result.waveform.samples.shape == song.samples.shape
+    assert torch.isfinite(result.waveform.samples).all()
+    assert result.waveform.samples.abs().max() > 0 or "grad-cam" in method  # nothing positive
+    searched = method in ("feature-inversion", "activation-maximisation")
+    if network == "raw":
+        expected = "waveform" if searched or method == "guided-grad-cam" else "mask"
+    else:
+        expected = "input" if searched else "mask"
+    assert result.sonification == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "sonification", "part"),
+    [
+        ("feature-inversion", "mask", None),
+        ("activation-maximisation", "magnitude", None),
+        ("guided", "input", None),
+        ("feature-inversion", None, "positive"),
+    ],
+)
+def test_an_input_is_heard_as_an_input_and_a_map_as_a_map(method, sonification, part, song):
+    settings = Settings(method=method, sonification=sonification, part=part)
+    with pytest.raises(InvalidValueError, match="input"):
+        auralise_unit(spectrogram_double(), song, "conv2:0", settings=settings)
 
 
 @pytest.mark.parametrize("phase", PHASE_METHODS)

@@ -13,6 +13,7 @@ from auralise.errors import InvalidValueError, ShapeError
 from auralise.frontends import build
 from auralise.frontends.given import GivenFrontend
 from auralise.inversion import INVERTERS
+from auralise.inversion.relu_rules import RULES
 from auralise.models import MODELS, ModelCard, MusicNetwork, load_model, save_model
 from auralise.models.prediction import predict
 
@@ -56,7 +57,7 @@ def test_sounds_are_refused_with_what_can_be_done_instead(network):
             ask()
 
 
-@pytest.mark.parametrize("method", sorted(INVERTERS))
+@pytest.mark.parametrize("method", sorted(RULES))
 def test_a_unit_has_a_map_over_the_features(network, method):
     values = torch.randn(24, 120, generator=torch.Generator().manual_seed(1))
     found = INVERTERS[method](network.module, values, Unit("conv2", 0))

@@ -30,6 +30,7 @@ ORDER = (
     "positions",
     "settings",
     "auralisation",
+    "resuming",
     "filters",
     "audit",
     "atlas",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from auralise.activations import Unit
-from auralise.errors import NetworkError, UnsupportedActivationError
+from auralise.errors import LessMemoryWarning, NetworkError, UnsupportedActivationError
 from auralise.inversion import INVERTERS, InversionOptions, backprop, invert_layer, layerwise
 
 METHODS = ["gradient", "deconvnet", "guided"]
@@ -260,3 +260,71 @@ def test_the_witness_is_the_active_unit_nearest_to_an_edge():
         target(2, (5, 10), 1.0),
     ]
     assert layerwise._witness(Plan, targets).channel == 2
+
+
+# Too little memory, and networks that change
+
+
+def failing(limit, error):
+    """`_pieces` of a machine that has memory for ``limit`` units at a time."""
+    real = layerwise._pieces
+
+    def pieces(plan, targets):
+        if len(targets) > limit:
+            raise error
+        return real(plan, targets)
+
+    return pieces
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_halves_the_chunk_and_says_so(monkeypatch, error):
+    net, features = network(), torch.randn(1, 23, 29)
+    expected = list(invert_layer(net, features, "6"))
+    monkeypatch.setattr(layerwise, "_pieces", failing(2, error))
+    with pytest.warns(LessMemoryWarning, match=r"did not suffice for \d+ units at a time; going"):
+        found = list(invert_layer(net, features, "6"))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.relevance, other.relevance, rtol=0, atol=1e-5)
+
+
+def test_too_little_memory_for_one_unit_says_what_to_do(monkeypatch):
+    net, features = network(), torch.randn(1, 23, 29)
+    list(invert_layer(net, features, "6"))  # the self-check is behind it
+    monkeypatch.setattr(layerwise, "_pieces", failing(0, torch.OutOfMemoryError("CUDA")))
+    with (
+        pytest.warns(LessMemoryWarning),
+        pytest.raises(NetworkError, match="not enough memory for one unit"),
+    ):
+        list(invert_layer(net, features, "6"))
+
+
+def test_another_error_is_no_lack_of_memory(monkeypatch):
+    net, features = network(), torch.randn(1, 23, 29)
+    list(invert_layer(net, features, "6"))
+    monkeypatch.setattr(layerwise, "_pieces", failing(0, RuntimeError("shapes differ")))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        list(invert_layer(net, features, "6"))
+
+
+def test_a_hook_that_comes_later_and_changes_gradients_is_noticed():
+    """The self-check is remembered for the network as it was, not with one hook more."""
+    net, features = network(), torch.randn(1, 23, 29)
+    plain = [f.relevance for f in invert_layer(net, features, "6", method="gradient")]
+
+    def double(_module, _inputs, output):
+        output.register_hook(lambda gradient: 2 * gradient)
+
+    handle = net[0].register_forward_hook(double)
+    hooked = [f.relevance for f in invert_layer(net, features, "6", method="gradient")]
+    handle.remove()
+    assert any(relevance.any() for relevance in plain)
+    for one, other in zip(hooked, plain, strict=True):
+        torch.testing.assert_close(one, 2 * other, rtol=1e-4, atol=1e-6)

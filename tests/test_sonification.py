@@ -82,12 +82,22 @@ def test_every_sonification_gives_finite_magnitudes_and_silence_for_nothing(
     seen = frontend.analyse(features.source)
     generator = torch.Generator().manual_seed(3)
     relevance = torch.randn(seen.values.shape, generator=generator, dtype=torch.float64)
+    if name == "input" and part != "absolute":
+        with pytest.raises(InvalidValueError, match="as a whole"):
+            SONIFICATIONS[name](frontend, relevance, seen, part)
+        return
     target = SONIFICATIONS[name](frontend, relevance, seen, part)
     assert target.magnitude.shape == seen.spectrogram.magnitude.shape
     assert torch.isfinite(target.magnitude).all()
     assert target.magnitude.min() >= 0
     silent = SONIFICATIONS[name](frontend, torch.zeros_like(relevance), seen, part)
     assert silent.magnitude.abs().max() == 0.0
+
+
+def test_an_input_is_heard_as_what_the_network_would_hear(features):
+    seen = MEL.analyse(features.source)
+    target = SONIFICATIONS["input"](MEL, seen.values, seen, "absolute")
+    torch.testing.assert_close(target.magnitude, unity(MEL, seen, "input").magnitude)
 
 
 def test_raw_audio_has_no_magnitudes():

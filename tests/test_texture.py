@@ -10,7 +10,8 @@ from auralise.activations import receptive_field
 from auralise.audio.waveform import Waveform
 from auralise.auralisation import auralise_unit, strongest_units
 from auralise.errors import InvalidValueError, UnsupportedActivationError
-from auralise.inversion import INVERTERS, InversionOptions
+from auralise.inversion import InversionOptions
+from auralise.inversion.relu_rules import RULES
 from auralise.models import MODELS, wrap
 from auralise.models.nakashika2012 import GreyLevels
 from auralise.settings import Settings
@@ -113,7 +114,7 @@ def heard(name, method, options=DEFAULTS):
     return auralise_unit(network, source, unit, settings=settings)
 
 
-@pytest.mark.parametrize("method", sorted(INVERTERS))
+@pytest.mark.parametrize("method", sorted(RULES))
 def test_units_behind_a_cepstrum_can_be_heard_by_every_method(method):
     found = heard("li2010", method)
     assert found.inversion.relevance.shape == (1, 40, 190)

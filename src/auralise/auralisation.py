@@ -15,7 +15,7 @@ from auralise.audio.levels import measure
 from auralise.audio.waveform import Waveform
 from auralise.errors import AuraliseError, ShapeError
 from auralise.frontends.base import Features, Frontend
-from auralise.frontends.sonification import SONIFICATIONS, Part, unity
+from auralise.frontends.sonification import SONIFICATIONS, Part, mask_samples, unity
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.inversion import Inversion, invert_layer
 from auralise.masks import MASK, UnitMask, find_masks, unmasked
@@ -323,6 +323,8 @@ class _Way:
         """Return a map's sound and its spectral convergence in dB."""
         frontend = self.network.card.frontend
         if not isinstance(frontend, SpectrogramFrontend):
+            if self.settings.sonification == "mask":
+                return mask_samples(relevance, self.features), None
             return Waveform(relevance, frontend.sample_rate), None
         make = SONIFICATIONS[str(self.settings.sonification)]
         part: Part = self.settings.part or "positive"

@@ -56,3 +56,11 @@ class UnsupportedActivationError(AuraliseError, NotImplementedError):
 
 class TrainingError(AuraliseError, RuntimeError):
     """A training cannot go on: the loss is not finite, or memory is used up."""
+
+
+class MissingPackageError(AuraliseError, ImportError):
+    """Something was asked for that needs a package which is not installed."""
+
+
+class LessMemoryWarning(UserWarning):
+    """Memory did not suffice for what was tried first; the work goes on in smaller parts."""

@@ -26,13 +26,14 @@ class Settings:
         Where on the unit's map: its strongest place; everywhere; the strongest at a time in
         seconds; or at a time in seconds and a frequency in Hz.
     sonification : str or None
-        "mask" or "magnitude"; None is "mask" for spectrograms and "waveform" for raw audio, where
-        there is no other.
+        "mask" or "magnitude"; None is "mask" for spectrograms. "input" for methods that search an
+        input of their own, and no other. For raw audio there is one for each method: "waveform", or
+        "mask" where the map says how much each sample counts.
     part : {"positive", "negative", "absolute"} or None
         Of the signed map; None is "positive". Raw audio takes none.
     phase : str or None
         Name in `PHASE_METHODS`; None is "source" for a mask, and phase-gradient heap integration
-        followed by fast Griffin-Lim for a magnitude. Raw audio takes none.
+        followed by fast Griffin-Lim otherwise. Raw audio takes none.
     iterations, seed : int or None
         Of the phase method, if it has them.
     options : InversionOptions
@@ -65,23 +66,41 @@ class Settings:
             return self._of_mask()
         if self.method not in INVERTERS:
             raise UnknownNameError("inversion method", self.method, [*INVERTERS, MASK])
-        if not isinstance(frontend, SpectrogramFrontend):
-            for name in ("part", "phase", "iterations", "seed"):
-                if getattr(self, name) is not None:
-                    raise InvalidValueError(
-                        f"{name} has no meaning for a raw-audio network: its map is a waveform"
-                    )
-            if self.sonification not in (None, "waveform"):
+        if isinstance(frontend, SpectrogramFrontend):
+            return self._of_spectrogram()
+        return self._of_raw_audio()
+
+    def _of_raw_audio(self) -> Settings:
+        """Return the settings where the network sees samples, and a map has one way to sound."""
+        for name in ("part", "phase", "iterations", "seed"):
+            if getattr(self, name) is not None:
                 raise InvalidValueError(
-                    f"sonification {self.sonification!r} needs a spectrogram network; the map of "
-                    "a raw-audio network is a waveform already"
+                    f"{name} has no meaning for a raw-audio network: its map is a waveform"
                 )
-            return replace(self, sonification="waveform")
-        sonification = self.sonification or "mask"
+        only = "mask" if _gives(self.method, "shares") else "waveform"
+        if self.sonification not in (None, only):
+            raise InvalidValueError(
+                f"sonification {self.sonification!r} needs a spectrogram network; the map that "
+                f"{self.method} gives of a raw-audio network is heard as a {only}"
+            )
+        return replace(self, sonification=only)
+
+    def _of_spectrogram(self) -> Settings:
+        """Return the settings where a map becomes magnitudes, and these a sound."""
+        own = _gives(self.method, "input")
+        sonification = self.sonification or ("input" if own else "mask")
         SONIFICATIONS[sonification]
+        if (sonification == "input") != own:
+            raise InvalidValueError(
+                f"sonification {sonification!r} has no meaning for {self.method!r}: 'input' is "
+                "for methods that search an input, and for these it is the only one"
+            )
+        if own and self.part not in (None, "absolute"):
+            raise InvalidValueError(f"an input is heard as a whole, not its {self.part} part")
         phase = self.phase or ("source" if sonification == "mask" else DEFAULT_PHASE)
         phase_method(phase, n_iter=self.iterations, seed=self.seed)
-        return replace(self, sonification=sonification, part=self.part or "positive", phase=phase)
+        part: Part = self.part or ("absolute" if own else "positive")
+        return replace(self, sonification=sonification, part=part, phase=phase)
 
     def _of_mask(self) -> Settings:
         """Return the settings of a mask, which is no map and leaves less to be chosen."""
@@ -99,6 +118,11 @@ class Settings:
                 )
         mask = self.mask if self.seed is None else replace(self.mask, seed=self.seed)
         return replace(self, sonification="mask", part="positive", phase="source", mask=mask)
+
+
+def _gives(method: str, what: str) -> bool:
+    """Return whether a method's map is an input of its own, or shares of what was there."""
+    return bool(getattr(INVERTERS[method], f"gives_{what}", False))
 
 
 DEFAULTS = Settings()

@@ -135,7 +135,8 @@ def require_evaluation_mode(network: nn.Module) -> None:
     Raises
     ------
     NetworkError
-        If the network or a part of it is in training mode.
+        If the network or a part of it is in training mode, or a batch normalisation has no running
+        statistics, so that it mixes the examples of a batch in evaluation mode too.
     """
     for name, module in network.named_modules():
         if module.training:
@@ -143,6 +144,11 @@ def require_evaluation_mode(network: nn.Module) -> None:
             raise NetworkError(
                 f"{part} is in training mode, where dropout and batch statistics change its "
                 "outputs; call network.eval() first"
+            )
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
+            raise NetworkError(
+                f"layer {name!r} ({type(module).__name__}) has no running statistics, so it mixes "
+                "the examples of a batch; train it with track_running_stats=True"
             )
 
 

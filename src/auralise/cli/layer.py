@@ -37,7 +37,10 @@ def layer(
     force: options.Force = False,
     json: options.Json = False,
 ) -> None:
-    """Invert the most active units of a layer and write a folder for each, under one report."""
+    """Invert the most active units of a layer and write a folder for each, under one report.
+
+    A run that was interrupted goes on where it stopped when the same command is given again.
+    """
     from auralise.cli.songs import Request
 
     settings = options.make_settings(
@@ -67,21 +70,25 @@ def run(
     """Make the collection that was asked for and print what was found."""
     from auralise.audit import audit as ask
     from auralise.audit import quick_options
-    from auralise.auralisation import auralise_layer, strongest_units
-    from auralise.cli.console import print_json, progress_bar
+    from auralise.auralisation import strongest_units
+    from auralise.cli.console import note, print_json, progress_bar
     from auralise.masks import MASK
     from auralise.output.bundle import write_collection
+    from auralise.resuming import Unfinished, resume_layer
 
     network, excerpt = request.begin(out, force)
     units = strongest_units(network, excerpt.waveform, layer, top)
     channels = [unit.channel for unit, _ in units]
     results = []
+    way = network, excerpt.waveform, layer
+    unfinished = Unfinished.of(out, *way, request.settings)
+    if done := unfinished.done(channels):
+        note(f"going on with an interrupted run: {done} of {len(channels)} units are finished")
     with progress_bar() as bar:
-        for result in auralise_layer(
-            network,
-            excerpt.waveform,
-            layer,
+        for result in resume_layer(
+            *way,
             channels,
+            unfinished,
             settings=request.settings,
             report=lambda done, total: bar(f"searching in {layer}", done, total),
         ):
@@ -103,6 +110,7 @@ def run(
         force=force,
         audits=audits,
     )
+    unfinished.clear()
     if json:
         from auralise.output.manifest import read_manifest
 

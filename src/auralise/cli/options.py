@@ -17,7 +17,8 @@ At = Annotated[
     typer.Option(help="Place: peak, whole, SECONDS of the excerpt, or SECONDS,HERTZ."),
 ]
 Sonification = Annotated[
-    str | None, typer.Option(help="mask or magnitude; spectrogram networks only.")
+    str | None,
+    typer.Option(help="mask, magnitude or input; see 'auralise methods'."),
 ]
 Part = Annotated[str | None, typer.Option(help="Of the signed map: positive, negative, absolute.")]
 Phase = Annotated[str | None, typer.Option(help="Phase method: see 'auralise methods'.")]

@@ -1,5 +1,6 @@
 """``auralise unit``: one unit's sound in one song, as a bundle."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,11 +72,12 @@ def run(request: "Request", out: Path, force: bool, json: bool, audit: bool = Tr
     from auralise.audit import quick_options
     from auralise.auralisation import auralise_unit
     from auralise.cli.console import print_json, progress_bar
+    from auralise.inversion.progress import reporting
     from auralise.output.bundle import write_bundle
     from auralise.output.manifest import read_manifest
 
     network, excerpt = request.begin(out, force)
-    with progress_bar() as bar:
+    with progress_bar() as bar, reporting(partial(bar, request.settings.method)):
         result = auralise_unit(
             network,
             excerpt.waveform,

@@ -1,7 +1,8 @@
 """From a relevance map to magnitudes that can be heard.
 
 There are two ways, and they are different objects. As a *mask*, the map says which parts of the
-source are let through. As a *magnitude*, the map is itself the spectrogram of a sound.
+source are let through. As a *magnitude*, the map is itself the spectrogram of a sound. What a
+search has found is neither: it is an *input*, and heard as such.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from auralise.audio.waveform import Waveform
 from auralise.errors import InvalidValueError
 from auralise.frontends.base import Features
 from auralise.frontends.spectrogram import SpectrogramFrontend
@@ -123,10 +125,48 @@ def magnitude(
     return Spectrogram(frontend.magnitude_of(values), source.spec, source.n_samples)
 
 
+@SONIFICATIONS.register("input")
+def own_input(
+    frontend: SpectrogramFrontend, relevance: Tensor, like: Features, part: Part
+) -> Spectrogram:
+    """Hear a map that is an input of the network as the sound that it stands for.
+
+    For methods that search an input; nothing is scaled, and all of it is heard: ``part`` must be
+    ``"absolute"``.
+    """
+    if part != "absolute":
+        raise InvalidValueError(f"an input is heard as a whole, not its {part} part")
+    source = spectrogram_of(like)
+    if not relevance.any():  # nothing was searched for
+        return Spectrogram(torch.zeros_like(source.magnitude), source.spec, source.n_samples)
+    return Spectrogram(frontend.magnitude_of(relevance), source.spec, source.n_samples)
+
+
+def mask_samples(relevance: Tensor, like: Features) -> Waveform:
+    """Let through the times of a sound that a map over its samples points at.
+
+    For maps that say how much each sample counts, so that they are no waveforms: the positive part,
+    averaged over 10 ms and scaled by `soft_mask`, multiplies the source.
+
+    Parameters
+    ----------
+    relevance : Tensor, shape (1, time)
+        Signed.
+    like : Features
+        Of the source, raw audio.
+    """
+    around = max(1, round(0.005 * like.source.sample_rate))
+    positive = relevance.clamp(min=0)
+    smooth = torch.nn.functional.avg_pool1d(
+        positive[None], 2 * around + 1, 1, around, count_include_pad=False
+    )[0]
+    return Waveform(like.source.samples * soft_mask(smooth, "positive"), like.source.sample_rate)
+
+
 def unity(frontend: SpectrogramFrontend, like: Features, sonification: str) -> Spectrogram:
     """Return the magnitudes of the same way without inversion: its round trip.
 
-    For a mask, a map of ones; for a magnitude, the source's own features.
+    For a mask, a map of ones; for a magnitude or an input, the source's own features.
     """
     source = spectrogram_of(like)
     if sonification == "mask":

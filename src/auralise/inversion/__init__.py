@@ -3,6 +3,7 @@
 Importing this package fills `INVERTERS`: a new method is a module listed here.
 """
 
+from auralise.inversion import captum_methods, integrated, optimise, products
 from auralise.inversion.backprop import invert_layer
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Inverter, Position
 
@@ -12,5 +13,9 @@ __all__ = [
     "InversionOptions",
     "Inverter",
     "Position",
+    "captum_methods",
+    "integrated",
     "invert_layer",
+    "optimise",
+    "products",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -18,14 +17,23 @@ from torch.autograd.graph import Node
 from auralise.activations.graph import nodes_behind
 from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
-from auralise.errors import InvalidValueError, NetworkError
+from auralise.errors import NetworkError
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
 from auralise.inversion.layerwise import Target, together
 from auralise.inversion.relu_rules import RULES, BackwardRules, Rule
 from auralise.inversion.spellings import apply_rule, depends_on_data
+from auralise.inversion.targets import (
+    INACTIVE,
+    check_features,
+    culprit,
+    find_place,
+    frozen,
+    is_finite,
+    map_of,
+    require_map,
+)
 
 DEFAULTS = InversionOptions()
-INACTIVE = "inactive"
 INPUT_INDEPENDENT = "input-independent: no max-pooling below"
 
 
@@ -117,8 +125,9 @@ def invert_layer(
         Name as in ``network.named_modules()``.
     channels : iterable of int, optional
         The units, in the order wanted; all of the layer if None.
-    method : {"gradient", "deconvnet", "guided"}
-        Rule at the ReLUs.
+    method : str
+        Name in `INVERTERS`; gradient, deconvnet and guided share one forward pass, others invert
+        unit after unit.
     position : "peak", "whole" or tuple
         Where on each unit's map.
     options : InversionOptions
@@ -140,15 +149,35 @@ def invert_layer(
     >>> [str(found.unit) for found in invert_layer(network, torch.ones(1, 8), "1")]
     ['1:0', '1:1']
     """
+    if method not in RULES:
+        return _one_by_one(network, features, layer, channels, method, position, options)
     passed = _forward(network, features, layer, method, options)
     count = passed.output.shape[1]
     units = [Unit(layer, c) for c in (range(count) if channels is None else channels)]
-    seeds = [_seed(passed, unit, position) for unit in units]
+    seeds = _seeds(passed, units, position)
     maps = _together(passed, units, seeds)
     if maps is None:
         return (_backward(passed, unit, seed) for unit, seed in zip(units, seeds, strict=True))
     passed_on = zip(units, seeds, maps, strict=True)
     return (_inversion(passed, unit, seed, found, set()) for unit, seed, found in passed_on)
+
+
+def _one_by_one(
+    network: nn.Module,
+    features: Tensor,
+    layer: str,
+    channels: Iterable[int] | None,
+    method: str,
+    position: Position,
+    options: InversionOptions,
+) -> Iterator[Inversion]:
+    """Invert units with a method that is none of the rules."""
+    invert = INVERTERS[method]
+    if channels is None:
+        with torch.no_grad():
+            channels = range(run_to(network, features[None], layer).shape[1])
+    units = [Unit(layer, channel) for channel in channels]
+    return (invert(network, features, unit, position=position, options=options) for unit in units)
 
 
 def _invert_one(
@@ -193,15 +222,12 @@ def _forward(
 ) -> _Pass:
     """Run the network up to the layer and give the method's rule to the graph."""
     rule = RULES[method]
-    if not features.is_floating_point():
-        raise InvalidValueError(f"features must be of a real floating dtype, got {features.dtype}")
-    if not _is_finite(features):
-        raise InvalidValueError("features hold NaN or infinity; look at the sound they come from")
-    with torch.inference_mode(False), torch.enable_grad(), _frozen(network):
+    check_features(features)
+    with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         leaf = features.detach().clone().requires_grad_()
         output = run_to(network, leaf[None], layer)
         nodes = list(nodes_behind(output))
-        _require_map(network, layer, output, any(_holds(node, leaf) for node in nodes))
+        require_map(network, layer, output, any(_holds(node, leaf) for node in nodes))
         without_rule = set() if rule is None else apply_rule(nodes, rule, options)
     same_for_all = method == "deconvnet" and not depends_on_data(nodes)
     flags = (INPUT_INDEPENDENT,) if same_for_all else ()
@@ -212,71 +238,29 @@ def _holds(node: Node, leaf: Tensor) -> bool:
     return getattr(node, "variable", None) is leaf
 
 
-def _require_map(network: nn.Module, layer: str, output: Tensor, connected: bool) -> None:
-    """Refuse an output that has no units, no gradient or no finite values."""
-    if output.ndim < 2 or output.shape[0] != 1:
-        raise NetworkError(
-            f"layer {layer!r} gives shape {tuple(output.shape)} for one example, where "
-            "(1, channels, ...) is needed; choose another layer"
-        )
-    if not connected:
-        raise NetworkError(
-            f"layer {layer!r} does not depend on the input by differentiable operations, so "
-            "nothing can be sent back from it"
-        )
-    if not _is_finite(output):
-        raise NetworkError(f"layer {layer!r} gives NaN or infinity{_culprit(network)}")
-
-
-def _is_finite(values: Tensor) -> bool:
-    """Return whether all values are finite; most often their sum alone tells."""
-    return bool(values.sum().isfinite() or values.isfinite().all())
-
-
-def _culprit(network: nn.Module) -> str:
-    """Return which parameters are to blame for numbers that are not finite, as a clause."""
-    named = [*network.named_parameters(), *network.named_buffers()]
-    bad = [name for name, p in named if p.is_floating_point() and not p.isfinite().all()]
-    if bad:
-        return f", as do its parameters {', '.join(bad[:3])}; load the weights again"
-    return ", though all parameters are finite; are the features in the range it was trained for?"
+def _seeds(passed: _Pass, units: Sequence[Unit], position: Position) -> list[_Seed]:
+    """Choose the place of every unit; all peaks at once, since there may be many."""
+    maps = passed.output.detach()[0]
+    many = len(units) > 1 and position == "peak" and maps.ndim > 1
+    if not many or any(unit.channel >= len(maps) for unit in units):
+        return [_seed(passed, unit, position) for unit in units]
+    followed, places = maps.flatten(1)[[unit.channel for unit in units]].max(1)
+    kept = followed if passed.rule is None else followed.clamp(min=0)
+    axes = torch.unravel_index(places, maps.shape[1:])
+    rows = torch.stack(axes, 1).tolist()
+    return [
+        _Seed(values, activation, tuple(place))
+        for values, activation, place in zip(kept, followed.tolist(), rows, strict=True)
+    ]
 
 
 def _seed(passed: _Pass, unit: Unit, position: Position) -> _Seed:
     """Choose the place on the unit's map and take the value there."""
-    maps = passed.output.detach()[0]
-    if unit.channel >= len(maps):
-        raise InvalidValueError(
-            f"layer {unit.layer!r} has channels 0 to {len(maps) - 1}, got {unit.channel}"
-        )
-    values = maps[unit.channel]
-    place = None if position == "whole" else _place(values, unit.layer, position)
+    values = map_of(passed.output, unit)
+    place = None if position == "whole" else find_place(values, unit.layer, position)
     followed = values if place is None else values[place]
     kept = followed if passed.rule is None else followed.clamp(min=0)
     return _Seed(kept, followed.sum().item(), place)
-
-
-def _place(values: Tensor, layer: str, position: Position) -> tuple[int, ...]:
-    """Return the index of the strongest value among those that ``position`` leaves open."""
-    wanted = (None,) * values.ndim if position == "peak" else position
-    if isinstance(wanted, str):
-        raise InvalidValueError(f"position must be 'peak', 'whole' or a tuple, got {wanted!r}")
-    if len(wanted) != values.ndim or any(
-        i is not None and not 0 <= i < length
-        for i, length in zip(wanted, values.shape, strict=True)
-    ):
-        raise InvalidValueError(
-            f"position {wanted} is not on the maps of layer {layer!r}, which have shape "
-            f"{tuple(values.shape)}; give one index (from 0) or None for each axis"
-        )
-    if values.ndim == 0:
-        return ()
-    open_part = values[tuple(slice(None) if i is None else slice(i, i + 1) for i in wanted)]
-    best, place = int(open_part.argmax()), list(wanted)
-    for axis in reversed(range(values.ndim)):
-        best, index = divmod(best, open_part.shape[axis])
-        place[axis] = index if wanted[axis] is None else wanted[axis]
-    return tuple(i for i in place if i is not None)
 
 
 def _backward(passed: _Pass, unit: Unit, seed: _Seed) -> Inversion:
@@ -319,22 +303,11 @@ def _inversion(
     passed: _Pass, unit: Unit, seed: _Seed, relevance: Tensor, without_rule: set[str]
 ) -> Inversion:
     """Check a relevance and say what has to be known of it."""
-    if not _is_finite(relevance) or not math.isfinite(seed.activation):
+    if not is_finite(relevance) or not math.isfinite(seed.activation):
         raise NetworkError(
-            f"the way back from {unit} gives NaN or infinity{_culprit(passed.network)}"
+            f"the way back from {unit} gives NaN or infinity{culprit(passed.network)}"
         )
     flags = (*([] if seed.values.any() else [INACTIVE]), *passed.flags)
     met = sorted(passed.without_rule | without_rule)
     flags += tuple(f"no rule for {name}: {passed.options.activations}" for name in met)
     return Inversion(relevance, unit, passed.method, seed.activation, seed.position, flags)
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """Keep gradients of parameters from being recorded while the block runs."""
-    with ExitStack() as undo:
-        for parameter in network.parameters():
-            if parameter.requires_grad:
-                undo.callback(parameter.requires_grad_, True)
-                parameter.requires_grad_(False)
-        yield

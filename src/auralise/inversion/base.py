@@ -77,6 +77,10 @@ class Inversion:
 class Inverter(Protocol):
     """Sends a unit's activation back to the network's input.
 
+    A method whose map is an input of its own, rather than one over the source's features, has an
+    attribute ``gives_input`` that is true; one whose map says how much each value of the features
+    counts, rather than how it should change, has ``gives_shares``.
+
     Parameters
     ----------
     network : nn.Module

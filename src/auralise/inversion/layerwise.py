@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -9,6 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from auralise.errors import LessMemoryWarning, NetworkError
 from auralise.inversion.base import InversionOptions
 from auralise.inversion.cropping import Crop, crop
 from auralise.inversion.relu_rules import Rule
@@ -86,7 +88,17 @@ def together(
     plan = crop(output, leaf, rule, options, whole=whole)
     if plan is None or not (whole or _pays(plan, len(targets))):
         return None
-    return _relevances(network, plan, (plan.signature, rule, options), targets, whole_way)
+    kind = plan.signature, rule, options, _hooks(network)
+    return _relevances(network, plan, kind, targets, whole_way)
+
+
+def _hooks(network: nn.Module) -> Hashable:
+    """Return which hooks the network's modules carry: one more may change what goes back."""
+    return tuple(
+        (name, *module._forward_hooks, -1, *module._forward_pre_hooks, -1, *module._backward_hooks)
+        for name, module in network.named_modules()
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    )
 
 
 def _pays(plan: Crop, count: int) -> bool:
@@ -123,11 +135,45 @@ def _relevances(
             return
         if witness.values.any():
             confirmed.add(kind)
-    size = chunk_size(plan)
-    for first in range(0, len(targets), size):
+    size, first = chunk_size(plan), 0
+    while first < len(targets):
         chunk = targets[first : first + size]
-        for target, piece in zip(chunk, _pieces(plan, chunk), strict=True):
+        try:
+            pieces = _pieces(plan, chunk)
+        except (RuntimeError, MemoryError) as error:
+            size = _less(error, len(chunk))
+            continue
+        for target, piece in zip(chunk, pieces, strict=True):
             yield _place(plan, target, piece)
+        first += len(chunk)
+
+
+def _less(error: RuntimeError | MemoryError, size: int) -> int:
+    """Return half as many units as memory has not sufficed for, and say so.
+
+    Raises
+    ------
+    NetworkError
+        If it was one unit alone.
+    """
+    words = str(error).lower()
+    ours = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate" in words
+    if not ours:
+        raise error
+    if size == 1:
+        raise NetworkError(
+            "there is not enough memory for one unit's way back; choose a shorter part of the song "
+            "or a place in place of the whole map"
+        ) from error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = size // 2
+    warnings.warn(
+        f"memory did not suffice for {size} units at a time; going on with {half}",
+        LessMemoryWarning,
+        stacklevel=2,
+    )
+    return half
 
 
 def _witness(plan: Crop, targets: Sequence[Target]) -> Target:
@@ -155,6 +201,5 @@ def _pieces(plan: Crop, targets: Sequence[Target]) -> Tensor:
 
 
 @torch.inference_mode(False)
-@torch.no_grad()
 def _place(plan: Crop, target: Target, piece: Tensor) -> Tensor:
     return plan.place(piece, target.place or ())
