@@ -90,10 +90,19 @@ class Context:
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        """The steps of the network; see `find_stages`."""
+        """The steps of the network; see `find_stages`.
+
+        Raises
+        ------
+        NotApplicable
+            If it has none.
+        """
         samples = torch.zeros(1, round(self.seconds * self.sample_rate))
         values = self.frontend.analyse(Waveform(samples, self.sample_rate)).values
-        return find_stages(self.network, values)
+        try:
+            return find_stages(self.network, values)
+        except NetworkError as error:
+            raise NotApplicable(str(error)) from error
 
     @cached_property
     def controls(self) -> list[MusicNetwork]:

@@ -11,6 +11,7 @@ from auralise.claims.base import CLAIMS, Claim, Evidence, Judgement, NotApplicab
 from auralise.claims.context import Context
 from auralise.claims.statistics import holm
 from auralise.claims.store import load, save
+from auralise.errors import NetworkError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +118,7 @@ def _try(context: Context, claim: Claim) -> tuple[Evidence | None, str]:
         return None, "It needs " + " and ".join(need.value for need in missing) + "."
     try:
         return claim.test(context), ""
-    except NotApplicable as error:
+    except (NotApplicable, NetworkError) as error:
         return None, f"It cannot be tried on this network: {error}."
 
 

@@ -120,18 +120,18 @@ def _parts(result: Result) -> str:
     if result.evidence is None:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{escape(part.name)}</th><td>{escape(part.question)}.</td>'
-        f"<td>{escape(part_words(part))}</td>"
+        f'<tr><th scope="row">{escape(part.name)}</th><td>{escape(part_words(part))}</td>'
         f"<td>{part.n} {escape(part.over)}</td>"
-        f"<td>{'none' if part.p is None else format(part.p, '.2g')}</td></tr>"
+        f"<td>{'none' if part.p is None else format(part.p, '.2g')}</td>"
+        f"<td>{escape(part.question)}.</td></tr>"
         for part in result.evidence.parts
     )
     heads = "".join(
         f'<th scope="col">{cell}</th>'
-        for cell in ("part", "what is measured", "number (95 % interval)", "n", "p")
+        for cell in ("part", "number (95 % interval)", "n", "p", "what is measured")
     )
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Numbers of the claim '
+        f'<div class="scroll wraps" tabindex="0" role="region" aria-label="Numbers of the claim '
         f'{escape(result.claim.name)}"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )

@@ -1,0 +1,127 @@
+"""Try all claims on the pretrained networks, and write what came of it into `docs/claims.md`.
+
+    python benchmarks/claims_pretrained.py --data DATA --out OUT --docs docs
+
+DATA has the folders `philharmonia` and `gtzan_mini`. Results that are in OUT already are taken, so
+that an interrupted run goes on; without --data, only those. Between two marks of the page stands
+what this writes; the figures and sounds go into `docs/claims`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from auralise.audio.files import read_audio
+from auralise.audio.writing import write_audio
+from auralise.cli.main import main as auralise
+
+NETWORKS = {
+    "choi2016-instruments": "philharmonia:{}/philharmonia",
+    "dieleman2014-raw-instruments": "philharmonia:{}/philharmonia",
+    "choi2016-gtzan-mini": "gtzan:{}/gtzan_mini",
+}
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+ABOUT_TRAININGS = ("spectrograms", "refinements")
+"""Claims that are about trainings, not about the network: shown once."""
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def run(name: str, data: Path, out: Path) -> None:
+    """Try the claims on one network with the command line."""
+    collection = NETWORKS[name].format(data)
+    try:
+        auralise(
+            ["claims", name, "--data", collection, "--clips", "120", "--results", str(RESULTS),
+             "--out", str(out / name)]
+        )  # fmt: skip
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+def section(name: str, out: Path, docs: Path, first: bool) -> list[str]:
+    """Return the lines of one network, and copy its figures and sounds."""
+    found = json.loads((out / name / "claims.json").read_text(encoding="utf-8"))
+    claims = [c for c in found["claims"] if first or c["name"] not in ABOUT_TRAININGS]
+    lines = [f"## {name}", "", f"Data: {found['facts']['Data']}", ""]
+    lines += [f"- {note}" for note in found["notes"]]
+    lines += ["", "| claim | verdict | p, adjusted |", "|---|---|---|"]
+    for claim in claims:
+        p = "" if claim["p_adjusted"] is None else f"{claim['p_adjusted']:.2g}"
+        lines.append(f"| {claim['sentence']} | **{claim['verdict']}** | {p} |")
+    for claim in claims:
+        lines += ["", *entry(name, claim, out / name / "results" / claim["name"], docs)]
+    return lines
+
+
+def entry(name: str, claim: dict[str, Any], folder: Path, docs: Path) -> list[str]:
+    """Return the lines of one claim."""
+    lines = [f"### {claim['sentence']}", "", f"**{claim['verdict']}.** {claim['reason']}"]
+    if claim["evidence"] is None:
+        return lines
+    lines += ["", "| part | what is measured | number (95 %) | claimed | controls | n | p |",
+              "|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines += [row(part) for part in claim["evidence"]["parts"]]
+    lines += ["", *(f"- {note}" for note in claim["evidence"]["notes"])]
+    place = docs / "claims" / name
+    place.mkdir(parents=True, exist_ok=True)
+    stem = f"claims/{name}/{claim['name']}"
+    sounds = []
+    for sound in claim["evidence"]["sounds"]:
+        audio = read_audio(folder / f"{sound['name']}.wav").waveform
+        path = place / f"{claim['name']}-{sound['name']}.ogg"
+        path.unlink(missing_ok=True)
+        write_audio(path, audio)
+        sounds.append(f"{{download}}`{sound['caption']} <{stem}-{sound['name']}.ogg>`")
+    if sounds:
+        lines += ["", f"Sounds: {'; '.join(sounds)}."]
+    if (folder / "figure.png").exists():
+        shutil.copy(folder / "figure.png", place / f"{claim['name']}.png")
+        lines += ["", f"![{claim['reason']}]({stem}.png)"]
+    return lines
+
+
+def row(part: dict[str, Any]) -> str:
+    """Return a part as a line of a table."""
+    value = part["value"]
+    controls = "none"
+    if part["controls"]:
+        low, high = min(part["controls"]), max(part["controls"])
+        controls = f"{len(part['controls'])} {part['control']}: {low:.3g} to {high:.3g}"
+    p = "none" if part["p"] is None else f"{part['p']:.2g}"
+    return (
+        f"| {part['name']} | {part['question']} | {value['value']:.3g} ({value['low']:.3g} to "
+        f"{value['high']:.3g}) | {part['side']} {part['threshold']:.3g} | {controls} | "
+        f"{part['n']} {part['over']} | {p} |"
+    )
+
+
+def main() -> None:
+    """Run, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--docs", type=Path)
+    given = parser.parse_args()
+    if given.data is not None:
+        for name in NETWORKS:
+            run(name, given.data, given.out)
+    if given.docs is None:
+        return
+    lines: list[str] = []
+    for number, name in enumerate(NETWORKS):
+        lines += [*section(name, given.out, given.docs, number == 0), ""]
+    page = given.docs / "claims.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    text = "\n".join(lines)
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
