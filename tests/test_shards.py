@@ -1,6 +1,7 @@
 """Training from shards: read from front to back, repeatable, stopped and continued."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip, read_clips
 from auralise.datasets.sharded import ShardClips
 from auralise.datasets.shards import write_shards
-from auralise.errors import InvalidValueError
+from auralise.errors import AudioFileError, InvalidValueError
 from auralise.models import MODELS, read_manifest
 from auralise.training.batches import Excerpts, Item, Order, Stream
-from auralise.training.fit import FitOptions, fit
+from auralise.training.fit import FitOptions, Machine, fit
 
 RATE = 16000
 LABELS = ("high", "low")
@@ -165,6 +166,51 @@ def test_shards_are_written_trained_on_and_evaluated_from_the_command_line(sound
         auralise("train", "choi2016", *base, "--out", tmp_path / "nets")
     with pytest.raises(InvalidValueError, match="leave --cache out"):
         auralise("train", "dieleman2014-raw", *base, "--out", tmp_path, "--cache", tmp_path / "c")
+
+
+def alter(folder, clips):
+    """Flip a bit of one clip's samples."""
+    place = clips.places[3]
+    path = folder / place.shard
+    data = bytearray(path.read_bytes())
+    data[place.offset + 402] ^= 64
+    path.write_bytes(data)
+    return clips.tracks[3].path.name
+
+
+def test_an_altered_clip_is_skipped_counted_and_listed_unless_strict(shards, tmp_path):
+    folder = tmp_path / "s"
+    shutil.copytree(shards, folder)
+    clips = ShardClips(folder)
+    name = alter(folder, clips)
+    order = [index for index, _ in taken(clips, 5, 34)]
+    assert 3 not in order
+    assert sorted(order[:17]) == sorted(order[17:])
+    assert clips.skipped == [(name, "its samples are not those that were written")]
+    with pytest.raises(AudioFileError, match=name):
+        clips[3]
+    with pytest.raises(AudioFileError, match=name):
+        taken(ShardClips(folder, strict=True), 5, 18)
+    (folder / "clips-000001.tar").write_bytes(bytes([7]) * 30720 * 4)
+    with pytest.raises(InvalidValueError, match="bytes and should have"):
+        ShardClips(folder)
+
+
+def test_a_clip_altered_in_the_middle_of_a_training_is_listed_at_its_end(shards, tmp_path):
+    """It is noticed in the epoch that meets it, with a process that reads ahead as well."""
+    folder = tmp_path / "s"
+    shutil.copytree(shards, folder)
+    clips = ShardClips(folder)
+    names = []
+
+    def report(progress):
+        if progress.epoch == 1 and progress.valid_accuracy is not None and not names:
+            names.append(alter(folder, clips))
+
+    machine = Machine(workers=1)
+    fit(PAPER, LABELS, clips, [clips[0], clips[17]], FitOptions(epochs=2, batch_size=4),
+        report=report, machine=machine)  # fmt: skip
+    assert [name for name, _ in clips.skipped] == names
 
 
 def test_the_same_samples_in_two_parts_of_shards_are_refused(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tarfile
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,9 @@ import torch
 from auralise.datasets.base import DATASETS, Dataset, Track, require_folder
 from auralise.datasets.clips import Clip
 from auralise.datasets.shards import TRACKS, read_numbered, read_table, track_of
-from auralise.errors import InvalidValueError
+from auralise.errors import AudioFileError, InvalidValueError
+
+ALTERED = "its samples are not those that were written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class ShardClips(Sequence[Clip]):
     folder : Path
     tracks : sequence of Track, optional
         Those of the clips, in order; all if not given.
+    strict : bool
+        Let `stream` raise at a clip whose samples were altered, rather than leave it out.
 
     Raises
     ------
@@ -92,7 +98,9 @@ class ShardClips(Sequence[Clip]):
         If the shards are not whole, or have no such track.
     """
 
-    def __init__(self, folder: Path, tracks: Sequence[Track] | None = None) -> None:
+    def __init__(
+        self, folder: Path, tracks: Sequence[Track] | None = None, *, strict: bool = False
+    ) -> None:
         self.folder, self.table = folder, read_table(folder)
         known: dict[Path, tuple[Track, Place]] = {}
         for line in _lines(folder):
@@ -108,11 +116,20 @@ class ShardClips(Sequence[Clip]):
         self.tracks = tuple(tracks) if tracks is not None else tuple(t for t, _ in known.values())
         self.places = tuple(known[path][1] for path in wanted)
         self._index = {place.number: index for index, place in enumerate(self.places)}
+        self.strict = strict
+        # Shared with a process that reads ahead.
+        self._damaged = torch.zeros(len(self.tracks), dtype=torch.bool).share_memory_()
 
     @property
     def sample_rate(self) -> int:
         """Of the clips, in Hz."""
         return int(self.table["sample_rate"])
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """Names of the clips that `stream` has left out, and why."""
+        numbers = self._damaged.nonzero()[:, 0].tolist()
+        return [(self.tracks[number].path.name, ALTERED) for number in numbers]
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -122,14 +139,31 @@ class ShardClips(Sequence[Clip]):
     @overload
     def __getitem__(self, index: slice) -> list[Clip]: ...
     def __getitem__(self, index: int | slice) -> Clip | list[Clip]:
-        """Return a clip, or several."""
+        """Return a clip, or several.
+
+        Raises
+        ------
+        AudioFileError
+            If the samples are not those that were written.
+        """
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         place = self.places[index]
         count = int(np.prod(place.shape))
         samples = np.fromfile(self.folder / place.shard, "<f4", count, offset=place.offset)
         samples = samples.astype(np.float32, copy=False).reshape(place.shape)
-        return Clip(torch.from_numpy(samples), self.tracks[index])
+        clip = Clip(torch.from_numpy(samples), self.tracks[index])
+        if not self._whole(index, clip):
+            raise self._error(index)
+        return clip
+
+    def _whole(self, index: int, clip: Clip) -> bool:
+        data = clip.samples.numpy().astype("<f4", copy=False)
+        return hashlib.sha256(data.tobytes()).hexdigest() == self.places[index].sha256
+
+    def _error(self, index: int) -> AudioFileError:
+        shard = self.folder / self.places[index].shard
+        return AudioFileError(f"{self.tracks[index].path.name} in {shard}: {ALTERED}")
 
     def stream(
         self, seed: int, part: tuple[int, int] = (0, 1)
@@ -147,11 +181,15 @@ class ShardClips(Sequence[Clip]):
         ------
         int, Clip
             The clip's index here, and the clip. After the last one, all again in another order.
+            Clips whose samples were altered are left out; `skipped` lists them.
 
         Raises
         ------
         InvalidValueError
             If the part has none of the clips.
+        AudioFileError
+            If ``strict`` and a clip was altered, or if a shard cannot be read as one or none of its
+            clips is whole.
         """
         number, of = part
         names = sorted({place.shard for place in self.places})[number::of]
@@ -164,11 +202,31 @@ class ShardClips(Sequence[Clip]):
         while True:
             random = np.random.default_rng([seed, turn])
             shuffled = [names[i] for i in random.permutation(len(names))]
+            found = 0
             with closing(read_numbered(self.folder, shuffled, int(random.integers(2**31)))) as read:
-                for key, clip in read:
-                    if key in self._index:
-                        yield self._index[key], Clip(clip.samples, self.tracks[self._index[key]])
+                for index, clip in self._wanted(read):
+                    found += 1
+                    yield index, clip
+            if not found:
+                raise AudioFileError(f"no clip of {', '.join(names)} in {self.folder} is whole")
             turn += 1
+
+    def _wanted(self, read: Iterator[tuple[int, Clip]]) -> Iterator[tuple[int, Clip]]:
+        try:
+            for key, clip in read:
+                index = self._index.get(key)
+                if index is None:
+                    continue
+                if self._whole(index, clip):
+                    yield index, Clip(clip.samples, self.tracks[index])
+                    continue
+                self._damaged[index] = True
+                if self.strict:
+                    raise self._error(index)
+        except (tarfile.TarError, KeyError, ValueError) as error:
+            raise AudioFileError(
+                f"a shard in {self.folder} cannot be read as one ({error}); write the shards again"
+            ) from error
 
 
 def same_samples(folder: Path, tracks: Sequence[Track]) -> tuple[tuple[Track, ...], ...]:

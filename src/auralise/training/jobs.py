@@ -173,7 +173,7 @@ def _from_shards(
 ) -> dict[str, ShardClips]:
     if job.cache is not None:
         raise InvalidValueError("shards are read as they are; leave --cache out")
-    clips = {part: ShardClips(folder, own) for part, own in tracks.items()}
+    clips = {part: ShardClips(folder, own, strict=job.strict) for part, own in tracks.items()}
     has, takes = clips["train"].sample_rate, paper.frontend().sample_rate
     if has != takes:
         raise InvalidValueError(

@@ -111,6 +111,7 @@ def train_network(
     )
     if not fitted.leader:
         return None
+    parts.skipped.extend(getattr(parts.train, "skipped", ()))
     fitted = fused(job, fitted, dataset.labels, parts.train)
     scores = scores_of(fitted, dataset, parts)
     card = card_of(name, job, fitted.architecture, dataset, parts.split.how, scores)
