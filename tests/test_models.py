@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from auralise import auralise_unit
 from auralise.activations import list_layers, receptive_field
 from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
+from auralise.audio.waveform import Waveform
 from auralise.errors import InvalidValueError
 from auralise.frontends.given import GivenFrontend
 from auralise.inversion import INVERTERS
 from auralise.models import MODELS, ModelCard, MusicNetwork, load_model, save_model
 from auralise.models.cost import count_parameters
+from auralise.models.prediction import predict
 
 SMALL = 0.1
 PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
@@ -285,3 +288,14 @@ def test_the_page_gives_the_number_of_parameters(name):
     """With 10 labels, as it stands."""
     (row,) = (line for line in PAGE.read_text("utf-8").splitlines() if f"| `{name}` |" in line)
     assert row.endswith(f"| {count_parameters(MODELS[name].build(10)):,} |")
+
+
+def test_frames_side_by_side_are_judged_and_not_heard():
+    """The published grid has strides equal to the length; such a spectrogram has no inverse."""
+    paper = configured("dieleman2014-mel", length=512, stride=512)
+    card = ModelCard("side by side", paper.frontend(), ("a", "b", "c"), paper.seconds)
+    network = MusicNetwork(built(paper), card)
+    sound = Waveform(sound_for(paper), 16000)
+    assert predict(network, sound).probabilities.shape[-1] == 3
+    with pytest.raises(InvalidValueError, match="take a network with a smaller stride"):
+        auralise_unit(network, sound, Unit("conv1", 0))

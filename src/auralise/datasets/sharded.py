@@ -118,7 +118,8 @@ class ShardClips(Sequence[Clip]):
         self._index = {place.number: index for index, place in enumerate(self.places)}
         self.strict = strict
         # Shared with a process that reads ahead.
-        self._damaged = torch.zeros(len(self.tracks), dtype=torch.bool).share_memory_()
+        self._damaged = torch.zeros(len(self.tracks), dtype=torch.bool)
+        self._damaged.share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def sample_rate(self) -> int:
