@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from auralise.filters.ascent import Ascent
 from auralise.filters.tuning import Tuning
@@ -38,7 +39,7 @@ def ascent_figure(ascent: Ascent, tuning: Tuning, curves: TuningCurves) -> Chart
     both = ~np.isnan(best) & ~np.isnan(found)
     if not both.any():
         return None
-    order = np.nonzero(both)[0][np.argsort(best[both], kind="stable")]
+    order = np.nonzero(both)[0][np.argsort(best[both], kind="stable")].astype(np.int64)
     octaves = np.abs(np.log2(found[order] / best[order]))
     words = (
         f"Of {len(ascent.units)} units of {ascent.layer}, {len(order)} have a best frequency and a "
@@ -59,7 +60,7 @@ def ascent_figure(ascent: Ascent, tuning: Tuning, curves: TuningCurves) -> Chart
     )
 
 
-def _spectra(ascent: Ascent, order: Array, best: Array) -> Chart:
+def _spectra(ascent: Ascent, order: NDArray[np.int64], best: Array) -> Chart:
     """Draw a column for each unit, on a mel axis, with the best frequencies over it."""
     top = float(ascent.frequencies[-1])
     high = float(_mel(np.array([top]))[0])
@@ -88,7 +89,9 @@ def _spectra(ascent: Ascent, order: Array, best: Array) -> Chart:
     )
 
 
-def _agreement(ascent: Ascent, tuning: Tuning, order: Array, best: Array, found: Array) -> Chart:
+def _agreement(
+    ascent: Ascent, tuning: Tuning, order: NDArray[np.int64], best: Array, found: Array
+) -> Chart:
     """Draw where each spectrum is densest against the best frequency."""
     low, high = float(tuning.frequencies[0]) / 1.1, float(tuning.frequencies[-1]) * 1.1
     ends = np.array([low, high])
