@@ -8,11 +8,11 @@ import torch
 from auralise.errors import InvalidValueError, NetworkError, ShapeError
 from auralise.filters.orientation import (
     CLASSES,
-    _sectors,
     count_classes,
     first_kernels,
     modulation_transfer,
     orientation_classes,
+    sector_shares,
     untrained_kernels,
     wilson,
 )
@@ -69,7 +69,7 @@ def test_sectors_hold_what_the_whole_plane_does():
     masks = (angle < math.pi / 8, angle > 3 * math.pi / 8, diagonal & (slope < 0))
     slow = torch.stack([(power * (mask & inside)).sum((1, 2)) for mask in masks], 1)
     slow = slow / (power * inside).sum((1, 2))[:, None]
-    found = _sectors(modulation_transfer(kernels))
+    found = sector_shares(modulation_transfer(kernels))
     torch.testing.assert_close(found[:, :3], slow, rtol=0, atol=1e-12)
     torch.testing.assert_close(found.sum(1), torch.ones(20).double(), rtol=0, atol=1e-12)
 

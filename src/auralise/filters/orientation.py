@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from auralise.audio.waveform import Waveform
 from auralise.errors import InvalidValueError, NetworkError, ShapeError
+from auralise.filters.first import calls_of
 from auralise.filters.resampling import Interval
 from auralise.models.base import MusicNetwork
 
@@ -242,33 +241,21 @@ def first_kernels(network: MusicNetwork) -> tuple[str, Tensor]:
     >>> layer, orientation_classes(kernels)
     ('conv1.conv', ['onset', 'sustained', 'release'])
     """
-    frontend, module = network.card.frontend, network.module
+    frontend = network.card.frontend
     if frontend.axes != ("channel", "frequency", "time"):
         raise NetworkError(
             f"network {network.card.name!r} takes {' x '.join(frontend.axes)}; filters over time "
             "and frequency need a spectrogram (filters in time: effective_bank)"
         )
-    calls: list[tuple[str, nn.Module]] = []
-    samples = round((network.card.seconds or 4.0) * frontend.sample_rate)
-    features = frontend.analyse(Waveform(torch.zeros(1, samples), frontend.sample_rate))
-    with ExitStack() as undo, torch.no_grad():
-        for name, part in module.named_modules():
-            if next(part.children(), None) is None:
-
-                def note(part: nn.Module, *_: object, name: str = name) -> None:
-                    calls.append((name, part))
-
-                undo.callback(part.register_forward_hook(note).remove)
-        module(features.values[None])
-    weighted = [at for at, (_, part) in enumerate(calls) if any(True for _ in part.parameters())]
-    name, first = calls[weighted[0]] if weighted else ("", module)
+    calls, at = calls_of(network)
+    name, first = calls[at]
     if not isinstance(first, nn.Conv2d) or first.in_channels != 1 or first.weight.is_complex():
         raise NetworkError(
             f"network {network.card.name!r} begins with {type(first).__name__} {name!r}, not with "
             "a convolution over time and frequency of one real channel"
         )
     kernels = first.weight.detach().double().cpu()[:, 0]
-    behind = calls[weighted[0] + 1][1] if weighted[0] + 1 < len(calls) else None
+    behind = calls[at + 1][1] if at + 1 < len(calls) else None
     if isinstance(behind, nn.BatchNorm2d) and behind.weight is not None:
         kernels = kernels * behind.weight.detach().double().cpu().sign()[:, None, None]
     return name, kernels

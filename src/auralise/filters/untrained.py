@@ -9,9 +9,29 @@ import torch
 
 from auralise.errors import InvalidValueError, NetworkError
 from auralise.models.base import MODELS, ModelCard, MusicNetwork
+from auralise.models.kernels import ConvolutionBank, KernelBank
 
 SEEDS = (0, 1, 2, 3, 4)
 """Of the controls, unless others are asked for."""
+
+
+def begins_tuned(network: MusicNetwork) -> bool:
+    """Whether a first layer's filters are tuned before training, by how they are made.
+
+    So are those of SincNet and LEAF, and free filters that begin on mel or evenly in Hz: then the
+    untrained filters cannot tell what tuned is.
+
+    Examples
+    --------
+    >>> from auralise.models import load_model
+    >>> begins_tuned(load_model("dieleman2014-raw-instruments"))
+    False
+    """
+    banks = (part for part in network.module.modules() if isinstance(part, KernelBank))
+    bank = next(banks, None)
+    if bank is None:
+        return False
+    return not isinstance(bank, ConvolutionBank) or bank.start.kind != "random"
 
 
 def untrained_networks(card: ModelCard, seeds: Sequence[int] = SEEDS) -> list[MusicNetwork]:

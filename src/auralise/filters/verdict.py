@@ -101,6 +101,8 @@ class Verdict:
         The a of log(1 + f / a), in Hz; see `fit_family`.
     slope : Interval or None
         Of log bandwidth against log centre frequency; see `bandwidth_slope`.
+    gate_of : str
+        Which filters the gate lets pass only 1 % of.
     """
 
     finding: Finding
@@ -114,6 +116,7 @@ class Verdict:
     learned: bool
     corner: Interval | None
     slope: Interval | None
+    gate_of: str = "untrained filters"
 
     @property
     def leading(self) -> tuple[str, ...]:
@@ -125,7 +128,7 @@ class Verdict:
         """The verdict in words, with the numbers it rests on."""
         gate = (
             f"{self.passing} of {self.filters} filters hold more than {self.gate:.1%} of their "
-            f"energy near their peak, as {1 - GATE_QUANTILE:.0%} of untrained filters do"
+            f"energy near their peak, as {1 - GATE_QUANTILE:.0%} of {self.gate_of} do"
         )
         if self.finding is Finding.TOO_FEW:
             return f"No verdict: {gate}; {self.needed} are needed."
@@ -195,6 +198,7 @@ def judge_scale(
     fewest: int = FEWEST,
     draws: int = 500,
     seed: int = 0,
+    gate_from: Banks | None = None,
 ) -> Verdict:
     """Say which scale the centre frequencies of a bank are spread evenly on, if it can be said.
 
@@ -219,6 +223,9 @@ def judge_scale(
         Least number of filters, at least 4.
     draws, seed : int
         Of the bootstrap, over banks and filters.
+    gate_from : BankResponse or sequence of BankResponse, optional
+        Filters of random taps that tell what is tuned, where the controls themselves begin
+        tuned, as SincNet's do.
 
     Returns
     -------
@@ -231,30 +238,20 @@ def judge_scale(
     """
     banks, controls = as_list(banks), as_list(controls)
     _check(banks, controls, measure, fewest, band)
-    gate = selectivity_gate(controls)
+    gate = selectivity_gate(controls if gate_from is None else gate_from)
+    gate_of = "untrained filters" if gate_from is None else "filters of random taps"
     band = (banks[0].resolution, banks[0].nyquist) if band is None else band
     groups = [_centres(bank, measure, band, bank.selective(gate)) for bank in banks]
     passing, filters = sum(map(len, groups)), sum(len(bank.peak) for bank in banks)
     needed = max(fewest, math.ceil(_TIMES_CHANCE * (1.0 - GATE_QUANTILE) * filters))
+    counts = (passing, filters, needed, gate, len(banks), band)
     if passing < needed:
-        return Verdict(
-            Finding.TOO_FEW, (), passing, filters, needed, gate, len(banks), band, False, None, None
-        )
+        return Verdict(Finding.TOO_FEW, (), *counts, False, None, None, gate_of)
     untrained = [_centres(bank, measure, band, ~bank.unresolved) for bank in controls]
     scales, learned = _rank(groups, untrained, band, draws, seed)
-    return Verdict(
-        _finding(scales),
-        scales,
-        passing,
-        filters,
-        needed,
-        gate,
-        len(banks),
-        band,
-        learned,
-        fit_family(groups, band, draws=draws, seed=seed),
-        bandwidth_slope(banks, gate, draws=draws, seed=seed),
-    )
+    corner = fit_family(groups, band, draws=draws, seed=seed)
+    slope = bandwidth_slope(banks, gate, draws=draws, seed=seed)
+    return Verdict(_finding(scales), scales, *counts, learned, corner, slope, gate_of)
 
 
 def _rank(

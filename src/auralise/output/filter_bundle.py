@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from auralise.errors import NetworkError
+from auralise.filters.bands import band_kernels, respond_over_hertz, spans_all_bins
 from auralise.filters.bank import FilterBank, effective_bank
-from auralise.filters.orientation import (
-    ClassCount,
-    count_classes,
-    first_kernels,
-    modulation_transfer,
-    orientation_classes,
-)
+from auralise.filters.known import untrained_bank
 from auralise.filters.pairs import phase_pairs
 from auralise.filters.response import BankResponse, respond
 from auralise.filters.selectivity import GATE_QUANTILE
-from auralise.filters.untrained import SEEDS, untrained_networks
+from auralise.filters.untrained import SEEDS, begins_tuned, untrained_networks
 from auralise.filters.verdict import Verdict, judge_scale
-from auralise.models.base import ModelCard, MusicNetwork
-from auralise.output.charts import ChartFigure
+from auralise.frontends.spectrogram import SpectrogramFrontend
+from auralise.models.base import MusicNetwork
 from auralise.output.charts_interactive import charts_page
 from auralise.output.charts_png import encode_charts_png
-from auralise.output.filter_figures import alive_filters, filter_figure, orientation_figure
+from auralise.output.filter_figures import alive_filters, filter_figure
 from auralise.output.filter_page import filter_page
+from auralise.output.filter_study import FilterStudy
 from auralise.output.folders import MANIFEST, SCHEMA, whole_folder
 from auralise.output.manifest import SCHEMA_VERSION, describe_model, to_json, versions
+from auralise.output.orientation_study import study_orientations
 from auralise.output.parquet import LEFT_OUT, encode_parquet
 from auralise.output.tables import encode_csv, encode_npz, plain_number
+
+_BEGINS_TUNED = (
+    "the filters are tuned before training, by how they are made: what counts as tuned is told by "
+    "filters of random taps, and what was learnt by the difference from the untrained ones alone"
+)
+_MEL_BINS = (
+    "a filter over mel bins: its response in Hz is that of the bins that it weights, over its "
+    "frames and without sign; the bins are on mel already, so only what differs from the untrained "
+    "filters was learnt"
+)
+_LINEAR_BINS = (
+    "a filter over the lines of a spectrum: its response in Hz is its weights over its frames, "
+    "without sign"
+)
 
 BELOW_HZ = 2000.0
 """Below which frequency filters are counted in the summary."""
@@ -51,44 +61,6 @@ _NUMBERS = {
     "flatness": "flatness",
     "negative_fraction": "negative_fraction",
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FilterStudy:
-    """What was found of a network's first layer, ready to be written.
-
-    Attributes
-    ----------
-    card : ModelCard
-        Of the network.
-    kind : str
-        ``"filters"`` in time, or ``"orientations"`` over time and frequency.
-    rows : tuple of mapping
-        One for each filter, or each filter over time and frequency; plain values.
-    summary : tuple of mapping
-        What the terminal shows, as rows.
-    findings : mapping
-        For the manifest: verdict or counts, options, notes; plain values.
-    arrays : mapping of str to array
-    figure : ChartFigure
-    sentence : str
-        The finding in words.
-    notes : tuple of str
-        What has to be known when reading it.
-    page : str
-        HTML on which every filter is played; empty for filters that have no sound of their own.
-    """
-
-    card: ModelCard
-    kind: str
-    rows: tuple[Mapping[str, Any], ...]
-    summary: tuple[Mapping[str, Any], ...]
-    findings: Mapping[str, Any]
-    arrays: Mapping[str, Any]
-    figure: ChartFigure
-    sentence: str
-    notes: tuple[str, ...] = ()
-    page: str = ""
 
 
 def study_filters(network: MusicNetwork, seeds: Sequence[int] = SEEDS) -> FilterStudy:
@@ -109,7 +81,9 @@ def study_filters(network: MusicNetwork, seeds: Sequence[int] = SEEDS) -> Filter
     """
     if network.card.frontend.axes == ("channel", "time"):
         return _study_in_time(network, seeds)
-    return _study_over_time_and_frequency(network, seeds)
+    if spans_all_bins(network):
+        return _study_bands(network, seeds)
+    return study_orientations(network, seeds)
 
 
 def write_filters(
@@ -175,39 +149,96 @@ def filter_manifest(study: FilterStudy) -> dict[str, Any]:
 def _study_in_time(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
     bank = effective_bank(network)
     response = respond(bank)
+    _require_sounding(network, response)
+    controls = [
+        respond(effective_bank(control)) for control in untrained_networks(network.card, seeds)
+    ]
+    gate_from, notes = None, bank.notes
+    if begins_tuned(network):
+        filters, length = bank.impulse_responses.shape
+        gate_from = [
+            respond(untrained_bank(filters, length=length, sample_rate=bank.sample_rate, seed=seed))
+            for seed in seeds
+        ]
+        notes = (*notes, _BEGINS_TUNED)
+    verdict = judge_scale(response, controls, gate_from=gate_from)
+    figure = filter_figure(network.card.name, response, controls, verdict)
+    tuned = response.selective(verdict.gate)
+    return FilterStudy(
+        network.card,
+        "filters",
+        tuple(_rows(response, verdict.gate)),
+        _summaries(response, controls, verdict.gate),
+        {
+            **_findings(bank.names[0], response, verdict, seeds),
+            "filter_samples": bank.impulse_responses.shape[1],
+            "stride": bank.stride,
+            "pairs": _count_pairs(bank, response, verdict.gate),
+        },
+        {**_arrays(response), "impulse_responses": bank.impulse_responses.numpy()},
+        figure,
+        verdict.sentence,
+        notes,
+        filter_page(figure, bank, response, tuned),
+    )
+
+
+def _study_bands(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
+    """Analyse filters over all bins of a spectrogram, on the axis in Hz."""
+    frontend = network.card.frontend
+    if not isinstance(frontend, SpectrogramFrontend):
+        raise NetworkError(f"network {network.card.name!r} does not take a spectrogram")
+    layer, kernels = band_kernels(network)
+    names = tuple(f"{layer}:{channel}" for channel in range(len(kernels)))
+    response = respond_over_hertz(kernels, frontend, names)
+    _require_sounding(network, response)
+    controls = [
+        respond_over_hertz(band_kernels(control)[1], frontend)
+        for control in untrained_networks(network.card, seeds)
+    ]
+    ends = frontend.hertz_of(0), frontend.hertz_of(frontend.bins - 1)
+    low, high = (float(end or 0.0) for end in ends)
+    verdict = judge_scale(response, controls, band=(max(low, response.resolution), high))
+    return FilterStudy(
+        network.card,
+        "bands",
+        tuple(_rows(response, verdict.gate)),
+        _summaries(response, controls, verdict.gate),
+        {
+            **_findings(names[0], response, verdict, seeds),
+            "bins": kernels.shape[1],
+            "frames": kernels.shape[2],
+        },
+        {**_arrays(response), "kernels": kernels.numpy()},
+        filter_figure(network.card.name, response, controls, verdict),
+        verdict.sentence,
+        (_MEL_BINS if frontend.n_mels is not None else _LINEAR_BINS,),
+    )
+
+
+def _require_sounding(network: MusicNetwork, response: BankResponse) -> None:
     if not bool(alive_filters(response).any()):
         raise NetworkError(
             f"every filter of the first layer of network {network.card.name!r} is zero; "
             "there is nothing to analyse"
         )
-    controls = [
-        respond(effective_bank(control)) for control in untrained_networks(network.card, seeds)
-    ]
-    verdict = judge_scale(response, controls)
-    figure = filter_figure(network.card.name, response, controls, verdict)
-    return FilterStudy(
-        network.card,
-        "filters",
-        tuple(_rows(response, verdict.gate)),
-        (
-            _summary("trained", [response], verdict.gate),
-            _summary(f"untrained, {len(controls)} seeds", controls, verdict.gate),
-        ),
-        _findings(bank, response, verdict, seeds),
-        {
-            "frequencies": response.frequencies.numpy(),
-            "power": response.power.numpy(),
-            "impulse_responses": bank.impulse_responses.numpy(),
-        },
-        figure,
-        verdict.sentence,
-        bank.notes,
-        filter_page(figure, bank, response, response.selective(verdict.gate)),
+
+
+def _summaries(
+    response: BankResponse, controls: Sequence[BankResponse], gate: float
+) -> tuple[dict[str, Any], ...]:
+    return (
+        _summary("trained", [response], gate),
+        _summary(f"untrained, {len(controls)} seeds", controls, gate),
     )
 
 
+def _arrays(response: BankResponse) -> dict[str, Any]:
+    return {"frequencies": response.frequencies.numpy(), "power": response.power.numpy()}
+
+
 def _findings(
-    bank: FilterBank, response: BankResponse, verdict: Verdict, seeds: Sequence[int]
+    name: str, response: BankResponse, verdict: Verdict, seeds: Sequence[int]
 ) -> dict[str, Any]:
     return {
         "options": {
@@ -216,12 +247,9 @@ def _findings(
             "gate_quantile": GATE_QUANTILE,
             "band_hz": list(verdict.band),
         },
-        "layer": bank.names[0].rpartition(":")[0],
-        "filter_samples": bank.impulse_responses.shape[1],
-        "stride": bank.stride,
-        "resolution_hz": bank.resolution,
+        "layer": name.rpartition(":")[0],
+        "resolution_hz": response.resolution,
         "verdict": _describe_verdict(verdict),
-        "pairs": _count_pairs(bank, response, verdict.gate),
     }
 
 
@@ -271,65 +299,3 @@ def _count_pairs(bank: FilterBank, response: BankResponse, gate: float) -> dict[
         return None
     pairs = phase_pairs(bank, response, among=response.selective(gate))
     return {"same_frequency": len(pairs.first), "quadrature": int(pairs.quadrature().sum())}
-
-
-def _study_over_time_and_frequency(network: MusicNetwork, seeds: Sequence[int]) -> FilterStudy:
-    layer, kernels = first_kernels(network)
-    controls = [first_kernels(control)[1] for control in untrained_networks(network.card, seeds)]
-    counts = count_classes(kernels, controls)
-    return FilterStudy(
-        network.card,
-        "orientations",
-        tuple(_kernel_rows(layer, kernels)),
-        tuple(_count_row(entry) for entry in counts),
-        {
-            "options": {"seeds": list(seeds)},
-            "layer": layer,
-            "bins": kernels.shape[1],
-            "frames": kernels.shape[2],
-            "untrained_filters": sum(len(control) for control in controls),
-        },
-        {"kernels": kernels.numpy(), "modulation": modulation_transfer(kernels).power.numpy()},
-        orientation_figure(network.card.name, layer, counts),
-        _count_words(counts, sum(len(control) for control in controls)),
-    )
-
-
-def _kernel_rows(layer: str, kernels: Tensor) -> list[dict[str, Any]]:
-    sounding = (kernels != 0).any(2).any(1)
-    names = iter(orientation_classes(kernels[sounding]))
-    return [
-        {
-            "filter": f"{layer}:{channel}",
-            "class": next(names) if sounding[channel] else "",
-            "norm": float(torch.linalg.vector_norm(kernels[channel])),
-            "mean": float(kernels[channel].mean()),
-            "silent": not bool(sounding[channel]),
-        }
-        for channel in range(len(kernels))
-    ]
-
-
-def _count_row(entry: ClassCount) -> dict[str, Any]:
-    return {
-        "class": entry.name,
-        "filters": entry.count,
-        "share": entry.share.value,
-        "low": entry.share.low,
-        "high": entry.share.high,
-        "untrained": entry.untrained,
-    }
-
-
-def _count_words(counts: Sequence[ClassCount], untrained: int) -> str:
-    """Say how many filters look for onsets, and how many move in frequency."""
-    filters = sum(entry.count for entry in counts)
-    named = {entry.name: entry for entry in counts}
-    moving = [named[name] for name in ("rising", "falling")]
-    onset = named["onset"]
-    return (
-        f"{onset.count} of {filters} filters look for onsets ({onset.share}); "
-        f"{onset.untrained:.1%} of {untrained} untrained filters do. "
-        f"{sum(entry.count for entry in moving)} of {filters} follow a rise or fall in frequency; "
-        f"{sum(entry.untrained for entry in moving):.1%} of untrained filters do."
-    )
