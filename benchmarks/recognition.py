@@ -81,16 +81,11 @@ def jobs_of(
 ) -> Iterator[tuple[Line, Callable[[], Line]]]:
     """Name all that there is to do, excerpt by excerpt."""
     loaded = {name: load(name) for name in networks}
-    for kind, job, shallow in (
-        ("mask", masks_job, False),
-        ("literature", literature_job, False),
-        ("mask", masks_job, True),
-        ("literature", literature_job, True),
-    ):
+    for kind, job in (("mask", masks_job), ("literature", literature_job)):
         for excerpt in excerpts(CLIPS):
             for name, network in loaded.items():
                 for layer in LAYERS[name]:
-                    if (layers and layer not in layers) or shallow != (layer == LAYERS[name][0]):
+                    if layers and layer not in layers:
                         continue
                     line = {"network": name, "layer": layer, "excerpt": excerpt.name, "kind": kind}
                     yield line, bind(job, network, excerpt, data, layer)

@@ -21,7 +21,8 @@ class MaskOptions:
     steps : int
         Of Adam.
     learning_rate : float
-        On the mask's logits.
+        On the mask's logits at the first step; it falls to 0 at the last one as half a cosine, so
+        that what is found does not hang on the disturbances of the last few steps.
     sharpness : float
         Factor of the standardised answers inside the softmax over the layer's units.
     area : float
@@ -55,7 +56,7 @@ class MaskOptions:
     """
 
     steps: int = 30
-    learning_rate: float = 0.3
+    learning_rate: float = 0.6
     sharpness: float = 1.0
     area: float = 0.3
     start: float = -2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -240,6 +241,8 @@ class _Search:
                         f"not finite at step {step}"
                     )
                 logits.grad = slope
+                fall = 0.5 * (1 + math.cos(math.pi * (step - 1) / self.options.steps))
+                adam.param_groups[0]["lr"] = self.options.learning_rate * fall
                 adam.step()
                 report(step)
         return self._results(own, self.plane.gains(logits.detach()))
