@@ -5,7 +5,8 @@ are that will be described by it. Simple forms of well-known descriptors:
 
 - pitch: lag of the highest peak of the autocorrelation (by the power spectrum, which makes up for
   the window's own), for 50 to 2000 Hz, in octaves above 55 Hz; NaN where that peak is below 0.5.
-- onset strength: rise of the mel bands in dB from the frame before, falls left out, averaged.
+- onset strength: rise of the mel bands in dB, averaged over bands, from the frame before, beyond
+  2 dB; else 0. Bands that rise and fall by turns, as in noise, are no onset.
 - centroid, flatness: of the power spectrum; in octaves above 55 Hz, and in dB.
 - loudness: root mean square of the frame in dB re full scale.
 - harmonic share: energy of mel bands after a median over time, relative to that plus a median over
@@ -58,6 +59,7 @@ _MEDIAN = 7
 _REFERENCE = 55.0
 _FLOOR = 1e-10
 _NOISE = -6.0
+_STEADY = 2.0
 
 
 def _spec(sample_rate: int) -> StftSpec:
@@ -140,7 +142,8 @@ def describe(samples: Tensor, sample_rate: int) -> tuple[NDArray[np.float16], fl
 
 def _rise(mels: Tensor) -> Tensor:
     decibels = 10 * torch.log10(mels + 1e-8)
-    steps = (decibels[:, 1:] - decibels[:, :-1]).clamp(min=0).mean(0)
+    steps = (decibels[:, 1:] - decibels[:, :-1]).mean(0)
+    steps = (steps - _STEADY).clamp(min=0)
     return torch.nn.functional.pad(steps, (1, 0))
 
 
@@ -181,8 +184,11 @@ def _harmonic_share(mels: Tensor) -> Tensor:
 
 
 def _median(values: Tensor, half: int, axis: int) -> Tensor:
-    pad = (half, half, 0, 0) if axis == 1 else (0, 0, half, half)
-    padded = torch.nn.functional.pad(values[None, None], pad, mode="replicate")[0, 0]
+    """Return running medians; time goes on as it ends, frequency ends in silence."""
+    if axis == 1:
+        padded = torch.nn.functional.pad(values[None], (half, half), mode="replicate")[0]
+    else:
+        padded = torch.nn.functional.pad(values, (0, 0, half, half))
     return padded.unfold(axis, 2 * half + 1, 1).median(-1).values
 
 

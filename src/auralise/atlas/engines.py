@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
@@ -55,19 +56,17 @@ def run_on_ray(job: Job, work: Work, store: Store, done: Done) -> None:
         If Ray is not installed.
     """
     try:
-        import ray
+        import ray.data
     except ImportError as error:
         raise InvalidValueError(
             "the engine 'ray' needs Ray: pip install 'auralise[ray]'"
         ) from error
     started_here = not ray.is_initialized()
     if started_here:
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-            num_cpus=None if "RAY_ADDRESS" in os.environ else max(cores(), job.workers + 1),
-        )
+        logging.getLogger("ray").setLevel(logging.WARNING)
+        # One more than the actors, so that decoding is never left without a place.
+        own = None if "RAY_ADDRESS" in os.environ else max(cores(), max(1, job.workers) + 1)
+        ray.init(include_dashboard=False, log_to_driver=False, num_cpus=own)
     try:
         _run(ray, job, work, store, done)
     finally:
@@ -77,18 +76,20 @@ def run_on_ray(job: Job, work: Work, store: Store, done: Done) -> None:
 
 def _run(ray: Any, job: Job, work: Work, store: Store, done: Done) -> None:  # noqa: ANN401
     shards = {shard.name: shard for shard, _ in work}
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.execution_options.preserve_order = False
     rows = [{"shard": shard.name, "sources": _packed(clips)} for shard, clips in work]
     rate = job.network.card.frontend.sample_rate
+    # Ray makes one stage of two that ask for the same; these are to stay apart, so that decoding
+    # goes on while the network hears.
     heard = (
         ray.data.from_items(rows, override_num_blocks=len(rows))
         .map(_decode, fn_kwargs={"rate": rate, "seconds": job.seconds}, num_cpus=0.5)
         .map(
             _Hearing,
             fn_constructor_kwargs={"job": ray.put(job), "store": store},
-            num_cpus=0.5,
+            num_cpus=1,
             num_gpus=1 if job.device.startswith("cuda") else 0,
             compute=ray.data.ActorPoolStrategy(size=max(1, job.workers)),
         )
@@ -107,16 +108,12 @@ def _decode(row: dict[str, Any], rate: int, seconds: float) -> dict[str, Any]:
     """Decode the clips of a shard, as the first stage."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    found = [
-        _plain(stretch)
-        for source in row["sources"]
-        for stretch in stretches(Source(**source), rate, seconds)
-    ]
-    return {"shard": row["shard"], "stretches": np.array(found, dtype=object)}
-
-
-def _plain(stretch: Stretch) -> Stretch:
-    return stretch
+    found: list[Stretch] = []
+    for source in row["sources"]:
+        found.extend(stretches(Source(**source), rate, seconds))
+    held = np.empty(len(found), object)
+    held[:] = found
+    return {"shard": row["shard"], "stretches": held}
 
 
 class _Hearing:

@@ -14,17 +14,18 @@ RATE = 0.05
 
 MOST_WORDS = 3
 
-# descriptor: what it says, word if it rises, word if it falls; a subject is named once.
+# For each descriptor the word if it rises and the word if it falls, each with its subject: of
+# several words on a subject only that of the strongest correlation is said.
 _WORDS = {
-    "pitch": ("height", "high", "low"),
-    "centroid": ("height", "bright", "dark"),
-    "loudness": ("loudness", "loud", "quiet"),
-    "tempo": ("tempo", "fast", "slow"),
-    "onset strength": ("kind", "onsets", "sustained"),
-    "harmonic share": ("kind", "sustained", "clicks"),
-    "flatness": ("noise", "noise", "notes"),
+    "pitch": (("height", "high"), ("height", "low")),
+    "centroid": (("height", "bright"), ("height", "dark")),
+    "loudness": (("loudness", "loud"), ("loudness", "quiet")),
+    "tempo": (("tempo", "fast"), ("tempo", "slow")),
+    "onset strength": (("kind", "onsets"), ("kind", "sustained")),
+    "harmonic share": (("kind", "sustained"), ("noise", "noise")),
+    "flatness": (("noise", "noise"), ("noise", "notes")),
 }
-_NOUNS = frozenset({"onsets", "clicks", "noise", "notes"})
+_NOUNS = frozenset({"onsets", "noise", "notes"})
 _ORDER = ("loudness", "tempo", "height", "kind", "noise", "pitch class", "band")
 
 
@@ -80,8 +81,9 @@ def _phrase(words: Sequence[str]) -> str:
         return ""
     behind = [word for word in words if word.startswith(("around ", "of "))]
     nouns = [word for word in words if word in _NOUNS]
+    named = "clicks" if nouns == ["onsets", "noise"] else " and ".join(nouns)
     adjectives = [word for word in words if word not in nouns and word not in behind]
-    return " ".join([*adjectives, " and ".join(nouns) or "sounds", *behind])
+    return " ".join([*adjectives, named or "sounds", *behind])
 
 
 def _number(rho: float) -> float:
@@ -91,8 +93,7 @@ def _number(rho: float) -> float:
 def _word(evidence: Evidence) -> tuple[str, str] | None:
     name = evidence.descriptor
     if name in _WORDS:
-        subject, rises, falls = _WORDS[name]
-        return subject, rises if evidence.rho > 0 else falls
+        return _WORDS[name][0 if evidence.rho > 0 else 1]
     if evidence.rho < 0:  # less of one band or pitch class is no name
         return None
     if name.startswith("band "):

@@ -11,6 +11,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from auralise import __version__
 from auralise.cli import (
+    atlas,
     audit,
     claims,
     compare,
@@ -49,6 +50,9 @@ EXTRAS = {
     "webdataset": "train",
     "yaml": "train",
     "captum": "captum",
+    "duckdb": "atlas",
+    "fsspec": "atlas",
+    "ray": "ray",
     "dash": "dashboard",
     "dash_mantine_components": "dashboard",
     "diskcache": "dashboard",
@@ -85,6 +89,7 @@ app.command()(filters.filters)
 app.command()(compare.compare)
 app.command()(tuning.tuning)
 app.command()(claims.claims)
+app.add_typer(atlas.app, name="atlas")
 app.command()(train.train)
 app.command()(shards.shards)
 app.command()(evaluate.evaluate)

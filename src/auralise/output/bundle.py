@@ -82,12 +82,12 @@ def write_bundle(
     """
     common = common_manifest(network.card, song, settings.resolved(network.card.frontend), level)
     with whole_folder(folder, force=force) as aside:
-        place = _places(network, [auralisation])[0]
-        entry, manifest = _write_unit(aside, auralisation, common, place, audit)
-        _write_text(aside / "figure.html", figure_page(entry.figure))
+        place = places_of(network, [auralisation])[0]
+        entry, manifest = write_unit(aside, auralisation, common, place, audit)
+        write_text(aside / "figure.html", figure_page(entry.figure))
         title = f"What {entry.name} responds to in {song.name}"
-        _write_text(aside / REPORT, _report([entry], common, song, title))
-        _finish(aside, manifest)
+        write_text(aside / REPORT, _report([entry], common, song, title))
+        finish(aside, manifest)
     return Path(folder)
 
 
@@ -130,17 +130,17 @@ def write_collection(
         if not results or len(set(names)) != len(names):
             raise InvalidValueError(f"a collection needs units, each once; got {names}")
         entries = []
-        places = _places(network, results)
+        places = places_of(network, results)
         for name, result, place in zip(names, results, places, strict=True):
             (aside / name).mkdir()
             audit = audits.get(result.inversion.unit)
-            entry, manifest = _write_unit(aside / name, result, common, place, audit)
-            _finish(aside / name, manifest)
+            entry, manifest = write_unit(aside / name, result, common, place, audit)
+            finish(aside / name, manifest)
             entries.append(entry)
         title = f"What {len(entries)} units of {network.card.name} respond to in {song.name}"
-        _write_text(aside / REPORT, _report(entries, common, song, title))
+        write_text(aside / REPORT, _report(entries, common, song, title))
         units = [_index_entry(entry, name) for entry, name in zip(entries, names, strict=True)]
-        _finish(aside, {**common, "kind": "collection", "units": units})
+        finish(aside, {**common, "kind": "collection", "units": units})
     return Path(folder)
 
 
@@ -188,12 +188,12 @@ def arrays_of(auralisation: Auralisation) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _write_unit(
+def write_unit(
     folder: Path,
     auralisation: Auralisation,
     common: Mapping[str, Any],
     place: Place | None,
-    audit: Audit | None,
+    audit: Audit | None = None,
 ) -> tuple[ReportEntry, dict[str, Any]]:
     """Write sounds, arrays and the still figure; return what the pages and the manifest need."""
     sounds = level_sounds(auralisation, common["settings"]["level"])
@@ -211,19 +211,20 @@ def _write_unit(
     return entry, unit_manifest(common, auralisation, sounds, place, audit)
 
 
-def _finish(folder: Path, manifest: Mapping[str, Any]) -> None:
+def finish(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest, which lists all other files below the folder."""
     files = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
-    _write_text(folder / MANIFEST, to_json({**manifest, "files": files}))
+    write_text(folder / MANIFEST, to_json({**manifest, "files": files}))
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text with plain line ends on every system."""
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _places(network: MusicNetwork, auralisations: Sequence[Auralisation]) -> list[Place | None]:
+def places_of(network: MusicNetwork, auralisations: Sequence[Auralisation]) -> list[Place | None]:
     """Return what each followed place sees; the layer's receptive field is measured once."""
     fields: dict[str, ReceptiveField] = {}
     places: list[Place | None] = []

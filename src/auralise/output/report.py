@@ -39,17 +39,20 @@ class ReportEntry:
         What is played.
     audit : Audit or None
         What can be believed of it, if that was asked.
+    title : str
+        In place of the unit's name, where all entries are of one unit.
     """
 
     auralisation: Auralisation
     figure: Figure
     sounds: Sounds
     audit: Audit | None = None
+    title: str = ""
 
     @property
     def name(self) -> str:
-        """The unit, written ``conv3:17``."""
-        return str(self.auralisation.inversion.unit)
+        """The title if there is one, else the unit, written ``conv3:17``."""
+        return self.title or str(self.auralisation.inversion.unit)
 
 
 def report(
