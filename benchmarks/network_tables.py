@@ -31,7 +31,10 @@ BEGIN, END = "<!-- networks: {} -->", "<!-- /networks -->"
 DRAWS = 2000
 MINUS = "\N{MINUS SIGN}"
 STOOD = "\N{DAGGER}"
-NOTE = f"{STOOD} measured by an earlier run of the same command, whose single runs were not kept."
+NOTE = (
+    f"{STOOD} measured by an earlier run of the same command, whose single runs were not kept; its "
+    "times are medians over the seeds."
+)
 Rows = dict[tuple[str, ...], list[str]]  # of a page: by heading, then what the row is of
 
 
