@@ -10,6 +10,11 @@ larger of the processes' peaks. The loop makes a new object for each unit, becau
 slower with every call; it is told where to start by a forward pass that is part of its time.
 
     python benchmarks/inversion.py
+
+With ``--songs 1 8 32`` it prints instead how long 64 guided maps at their peaks take on so many
+songs, one after the other, beside that of one song: medians of ``--repeat`` rounds in one process.
+
+    python benchmarks/inversion.py --songs 1 8 32
 """
 
 from __future__ import annotations
@@ -124,17 +129,46 @@ def row(block: int, target: str, repeat: int) -> str:
     )
 
 
+def songs(block: int, counts: list[int], repeat: int) -> None:
+    """Print how the time grows with the number of songs."""
+    torch.set_num_threads(1)
+    network, layer = five_blocks(), 4 * block - 2
+    generator = torch.Generator().manual_seed(1)
+    inputs = [torch.rand(SHAPE, generator=generator) for _ in range(max(counts))]
+    with_auralise(network, inputs[0], layer, CHANNELS, "peak")
+    taken: dict[int, list[float]] = {count: [] for count in counts}
+    for _ in range(repeat):
+        for count in counts:
+            begun = time.perf_counter()
+            for features in inputs[:count]:
+                with_auralise(network, features, layer, CHANNELS, "peak")
+            taken[count].append(time.perf_counter() - begun)
+    one = median(taken[counts[0]]) / counts[0]
+    print("| block | songs | time | of one song's | per song |")
+    print("|---|---|---|---|---|")
+    for count in counts:
+        seconds = median(taken[count])
+        print(
+            f"| {block} | {count} | {1000 * seconds:,.0f} ms | {seconds / one:.1f} x | "
+            f"{1000 * seconds / count:.1f} ms |"
+        )
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--blocks", type=int, nargs="+", default=[1, 3, 5])
     parser.add_argument("--targets", nargs="+", default=["peak", "whole"])
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--songs", type=int, nargs="+", help="numbers of songs")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         variant, block, target = chosen.one
         print(json.dumps(measure(variant, int(block), target)))
+        return
+    if chosen.songs:
+        songs(chosen.blocks[0], chosen.songs, chosen.repeat)
         return
     print(
         "| block | target | captum | auralise | ratio | captum | auralise | ratio | norms differ |"

@@ -187,8 +187,8 @@ def crop(
         pooling, upsampling, reshaping, other activation functions and whatever else is not
         in `ANSWERS`.
     """
-    order = _ordered(output)
-    shapes = {node: _shape(node, leaf) for node in order}
+    order = ordered(output)
+    shapes = {node: shape_of(node, leaf) for node in order}
     known = {node: shape for node, shape in shapes.items() if shape is not None}
     source = [node for node in order if getattr(node, "variable", None) is leaf]
     if len(known) < len(order) or len(source) != 1 or order[0] is not output.grad_fn:
@@ -235,7 +235,7 @@ def _step(
     return None if found is None else _Step(node, shapes[node], found, below)
 
 
-def _shape(node: Node, leaf: Tensor) -> tuple[int, ...] | None:
+def shape_of(node: Node, leaf: Tensor) -> tuple[int, ...] | None:
     """Return the shape of what a node made, without the batch axis; None if it does not fit."""
     if getattr(node, "variable", None) is leaf:
         return tuple(leaf.shape)
@@ -245,7 +245,7 @@ def _shape(node: Node, leaf: Tensor) -> tuple[int, ...] | None:
     return tuple(made[0].shape[1:]) if made[0].shape[0] == 1 else None
 
 
-def _ordered(output: Tensor) -> list[Node]:
+def ordered(output: Tensor) -> list[Node]:
     """Return the operations behind ``output``, each after all that use what it made."""
     users = Counter(
         below for node in nodes_behind(output) for below, _ in node.next_functions if below

@@ -19,6 +19,7 @@ from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
 from auralise.errors import InvalidValueError, NetworkError
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
+from auralise.inversion.canvas import Box, Fourier
 from auralise.inversion.progress import tell
 from auralise.inversion.scalars import Scalar, inverted
 
@@ -61,11 +62,11 @@ class FeatureInversion:
 
     gives_input: ClassVar[bool] = True
 
-    steps: int = 200
+    steps: int = 100
     rate: float = 0.02
     energy: float = 0.1
     roughness: float = 0.1
-    patience: int = 30
+    patience: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ class FeatureInversion:
         return inverted("feature-inversion", self._make, network, features, unit, position, options)
 
     def _make(self, scalar: Scalar, features: Tensor) -> tuple[Tensor, Flags]:
-        box = _Box.around(features)
+        box = Box.around(features)
         wanted = scalar.values
         size = wanted.square().sum()
 
@@ -136,11 +137,11 @@ class ActivationMaximisation:
 
     gives_input: ClassVar[bool] = True
 
-    steps: int = 200
+    steps: int = 100
     rate: float = 0.05
     energy: float = 0.5
     jitter: int = 4
-    patience: int = 60
+    patience: int = 30
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -161,8 +162,8 @@ class ActivationMaximisation:
         )
 
     def _make(self, scalar: Scalar, features: Tensor) -> tuple[Tensor, Flags]:
-        box = _Box.around(features)
-        painted = _Fourier(features.shape, features)
+        box = Box.around(features)
+        painted = Fourier(features.shape, features)
         generator = torch.Generator().manual_seed(self.seed)
         unit_of_answer = max(float(scalar.values.abs().mean()), 1e-12)
 
@@ -193,89 +194,6 @@ class ActivationMaximisation:
         furthest = [min(self.jitter, found.shape[axis] // 4) for axis in axes]
         moves = [int(torch.randint(-f, f + 1, (), generator=generator)) for f in furthest]
         return found.roll(moves, axes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Box:
-    """The range of the source's features, and what in it is silence."""
-
-    low: Tensor
-    high: Tensor
-    silence: Tensor
-    like: Tensor
-
-    @staticmethod
-    def around(features: Tensor) -> _Box:
-        if features.ndim == 2:  # raw audio swings about 0
-            high = features.abs().max()
-            low, silence = -high, torch.zeros_like(high)
-        else:
-            low, high = features.aminmax()
-            silence = low
-        if not high > low:
-            raise InvalidValueError(
-                "all features are equal, so there is no range to look for an input in; "
-                "choose a part of the song in which something sounds"
-            )
-        return _Box(low, high, silence, features)
-
-    @property
-    def range(self) -> Tensor:
-        return self.high - self.low
-
-    def height(self, found: Tensor) -> Tensor:
-        """Return how far values are from silence, over the range."""
-        return (found - self.silence).abs() / (self.high - self.silence)
-
-    def clamp(self, found: Tensor) -> Tensor:
-        return found.clamp(self.low, self.high)
-
-    def inside(self, found: Tensor) -> Tensor:
-        """Return where values lie in the range, as logits, the ends pulled in a little."""
-        return ((found - self.low) / self.range).clamp(0.01, 0.99).logit()
-
-    def noise(self, seed: int) -> Tensor:
-        """Return noise with the mean and half the spread of the features."""
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randn(self.like.shape, generator=generator, dtype=torch.float64)
-        spread = self.like.std() / 2
-        return self.clamp(self.like.mean() + spread * drawn.to(self.like))
-
-
-class _Fourier:
-    """Pictures of Fourier coefficients whose scale falls with frequency."""
-
-    def __init__(self, shape: torch.Size, like: Tensor) -> None:
-        self._axes = tuple(range(1, len(shape)))
-        self._lengths = tuple(shape[1:])
-        self._channels, self._like = shape[0], like
-        grids = [torch.fft.fftfreq(n, dtype=torch.float64) for n in self._lengths[:-1]]
-        grids.append(torch.fft.rfftfreq(self._lengths[-1], dtype=torch.float64))
-        square = torch.zeros(())
-        for axis, grid in enumerate(grids):
-            wide = grid.reshape(*(-1 if a == axis else 1 for a in range(len(grids))))
-            square = square + wide.square()
-        lowest = 1 / max(self._lengths)
-        scale = 1 / square.sqrt().clamp(min=lowest)
-        self._scale = (scale / scale.square().mean().sqrt()).to(like)
-
-    def __call__(self, coefficients: Tensor) -> Tensor:
-        """Return the picture, (channels, ...), of coefficients (channels, ..., 2)."""
-        spectrum = torch.view_as_complex(coefficients) * self._scale
-        picture: Tensor = torch.fft.irfftn(spectrum, self._lengths, self._axes, norm="ortho")
-        return picture
-
-    def of(self, picture: Tensor) -> Tensor:
-        """Return the coefficients of a picture."""
-        spectrum = torch.fft.rfftn(picture, dim=self._axes, norm="ortho") / self._scale
-        return torch.view_as_real(spectrum).contiguous()
-
-    def noise(self, seed: int) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randn(
-            self._channels, *self._scale.shape, 2, generator=generator, dtype=torch.float64
-        )
-        return 0.3 * drawn.to(self._like)
 
 
 Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
