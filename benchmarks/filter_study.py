@@ -22,7 +22,8 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"  # before the libraries that read it are imported
 
 import torch
-from filter_study_report import keep, report
+from filter_study_conditions import keep
+from filter_study_report import report
 from filter_study_runs import all_runs, work
 
 

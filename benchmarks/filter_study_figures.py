@@ -17,7 +17,7 @@ from auralise.filters import cumulative_response
 from auralise.units import hz_to_mel, mel_to_hz
 
 if TYPE_CHECKING:
-    from filter_study_report import Condition
+    from filter_study_conditions import Condition
 
 COLOURS = {
     "trained": "#1f5f7a",

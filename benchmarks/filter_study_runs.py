@@ -61,13 +61,24 @@ class Run:
 
 def all_runs(epochs: int = EPOCHS) -> list[Run]:
     """Return all trainings, the most important first."""
-    first = [Run("trained", length, seed, epochs) for seed in SEEDS for length in LENGTHS]
-    return first + [
-        Run(kind, length, seed, epochs)
-        for seeds in (SEEDS[:2], SEEDS[2:3], SEEDS[3:])
-        for length in (256, 64, 1024)
-        for seed in seeds
-        for kind in ("shuffled", "whitened")
+
+    def trained(seeds: Sequence[int]) -> list[Run]:
+        return [Run("trained", length, seed, epochs) for seed in seeds for length in LENGTHS]
+
+    def controls(lengths: Sequence[int], seeds: Sequence[int]) -> list[Run]:
+        return [
+            Run(kind, length, seed, epochs)
+            for seed in seeds
+            for length in lengths
+            for kind in ("shuffled", "whitened")
+        ]
+
+    return [
+        *trained(SEEDS[:3]),
+        *controls((256, 64), SEEDS[:2]),
+        *trained(SEEDS[3:]),
+        *controls((1024,), SEEDS[:2]),
+        *controls((256, 64, 1024), SEEDS[2:]),
     ]
 
 
