@@ -93,38 +93,61 @@ class Browser:
         return self.ask(kind, "POST", "/_dash-update-component", data, headers)
 
 
+class Page:
+    """What the Listen page sends for an address: the requests of its callbacks."""
+
+    def __init__(self, browser: Browser) -> None:
+        _, content = browser.ask("page", "GET", "/_dash-dependencies")
+        self.entries = json.loads(content)
+
+    def request(self, output: str, given: dict[str, object]) -> dict[str, object]:
+        """Return the request of the callback with an output; inputs and state by component."""
+        for entry in self.entries:
+            if f"{output}." in entry["output"] and not entry["clientside_function"]:
+                names = [part.rpartition(".") for part in entry["output"].strip(".").split("...")]
+                outputs = [{"id": name, "property": prop} for name, _, prop in names]
+                several = entry["output"].startswith("..")
+                inputs, state = (
+                    [{**part, "value": given.get(part["id"])} for part in entry[kind]]
+                    for kind in ("inputs", "state")
+                )
+                first = entry["inputs"][0]
+                return {
+                    "output": entry["output"],
+                    "outputs": outputs if several else outputs[0],
+                    "inputs": inputs,
+                    "changedPropIds": [f"{first['id']}.{first['property']}"],
+                    "state": state,
+                }
+        raise SystemExit(f"the Listen page has no callback to {output}")
+
+
 def sounds_callback(browser: Browser, search: str) -> dict[str, object]:
     """Return the request that the Listen page sends for an address."""
-    _, content = browser.ask("page", "GET", "/_dash-dependencies")
-    for entry in json.loads(content):
-        outputs = entry["output"]
-        inputs = [f"{part['id']}.{part['property']}" for part in entry["inputs"]]
-        if f"{ids.SOUNDS}.data" in outputs and inputs == [f"{ids.URL}.search"]:
-            names = [part.rpartition(".") for part in outputs.strip(".").split("...")]
-            return {
-                "output": outputs,
-                "outputs": [{"id": name, "property": prop} for name, _, prop in names],
-                "inputs": [{"id": ids.URL, "property": "search", "value": search}],
-                "changedPropIds": [f"{ids.URL}.search"],
-                "state": [],
-            }
-    raise SystemExit("the Listen page has no callback from its address to its sounds")
+    return Page(browser).request(ids.SOUNDS, {ids.URL: search})
 
 
 def visit(port: int, log: Log, seed: int, until: float) -> None:
-    """Be one visitor until a time."""
+    """Be one visitor until a time: what a page asks for when a unit is clicked, as it asks."""
     rng, browser = random.Random(seed), Browser(port, log)
     time.sleep(rng.uniform(0, THINK[1]))
     browser.ask("page", "GET", "/listen")
-    request = sounds_callback(browser, "")
+    page = Page(browser)
     favourites = random.Random(0).sample(range(UNITS), 12)
     while time.monotonic() < until:
         unit = rng.choice(favourites) if rng.random() < 0.8 else rng.randrange(UNITS)
         search = f"?layer={rng.choice(LAYERS)}&unit={unit}"
-        request["inputs"][0]["value"] = search  # type: ignore[index]
-        _, content = browser.call("unit", request)
-        for url in re.findall(r"/media/[0-9a-f-]+\.wav", content.decode().replace("\\u002f", "/")):
-            browser.ask("sound", "GET", url, headers={"Range": "bytes=0-65535"})
+        _, content = browser.call("choices", page.request(ids.PROBLEM, {ids.URL: search}))
+        view = json.loads(content)["response"][ids.VIEW]["data"] if content else None
+        browser.call("grid", page.request(ids.GRID_CAPTION, {ids.VIEW: view}))
+        _, content = browser.call("unit", page.request(ids.SOUNDS, {ids.URL: search}))
+        sounds = json.loads(content)["response"][ids.SOUNDS]["data"] if content else {"sounds": []}
+        for sound in sounds["sounds"]:
+            browser.ask("sound", "GET", sound["url"], headers={"Range": "bytes=0-65535"})
+        given = {ids.SOUNDS: sounds, ids.LOOK: "light", ids.URL: search}
+        _, content = browser.call("draw", page.request(ids.FIGURE_URL, given))
+        if content:
+            browser.ask("figure", "GET", json.loads(content)["response"][ids.FIGURE_URL]["data"])
         time.sleep(rng.uniform(*THINK))
 
 

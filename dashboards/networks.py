@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -23,8 +24,13 @@ from auralise.models import MusicNetwork, load_model, read_manifest
 PATIENCE = 20.0
 """Seconds that a request waits for its turn before it is sent away."""
 
+_BUSY = f"the server is busy: your turn did not come within {PATIENCE:.0f} s; try again"
+_WORKERS = "heavy"
+
 UNTRAINED = ".untrained"
 """Ends the name of a network as it was before training, with one seed."""
+
+T = TypeVar("T")
 
 _settings = threading.local()
 
@@ -85,6 +91,7 @@ class NetworkPool:
                 }
                 self._where[name + UNTRAINED] = self._where[name]
         self._copies = copies
+        self._workers = ThreadPoolExecutor(copies, _WORKERS)
         self._lock = threading.Lock()
         self._turn = threading.BoundedSemaphore(copies)
         self._idle: dict[str, queue.SimpleQueue[MusicNetwork]] = {}
@@ -146,9 +153,7 @@ class NetworkPool:
         self._folder(name)
         setup_thread()
         if not self._turn.acquire(timeout=PATIENCE):
-            raise BusyError(
-                f"the server is busy: your turn did not come within {PATIENCE:.0f} s; try again"
-            )
+            raise BusyError(_BUSY)
         try:
             with self._lock:
                 idle = self._idle.setdefault(name, queue.SimpleQueue())
@@ -159,6 +164,34 @@ class NetworkPool:
                 idle.put(network)
         finally:
             self._turn.release()
+
+    def work(self, task: Callable[[], T]) -> T:
+        """Do something heavy in one of a few threads that are there for it, and return its result.
+
+        So no more of it is done at a time than there are networks to lend, and memory that one
+        task has used is used again by the next.
+
+        Raises
+        ------
+        BusyError
+            If it is not begun within `PATIENCE` seconds.
+        """
+        if threading.current_thread().name.startswith(_WORKERS):
+            return task()
+        begun = threading.Event()
+
+        def run() -> T:
+            begun.set()
+            return task()
+
+        future = self._workers.submit(run)
+        if not begun.wait(PATIENCE) and future.cancel():
+            raise BusyError(_BUSY)
+        return future.result()
+
+    def close(self) -> None:
+        """End the threads that do what is heavy."""
+        self._workers.shutdown(cancel_futures=True)
 
     def layers(self, name: str) -> tuple[Layer, ...]:
         """Return a network's layers, without the parts of layers, in the order of a pass."""

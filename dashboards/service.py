@@ -146,7 +146,9 @@ class Service:
                 features = network.card.frontend.analyse(waveform).values
                 return activity.measure_activity(network, features)
 
-        found = activity.read_activity(self.cache.get_or_make(name, measure))
+        found = activity.read_activity(
+            self.cache.get_or_make(name, lambda: self.networks.work(measure))
+        )
         if found is None:  # damaged
             content = measure()
             self.cache.write(name, content)
@@ -227,6 +229,7 @@ class Service:
     def close(self) -> None:
         """End all jobs and delete all uploads, and what was made of them."""
         self.jobs.close()
+        self.networks.close()
         self.songs.close()
 
     def _with_unit(self, view: View) -> View:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from auralise import __version__
@@ -108,13 +109,13 @@ class Studio:
             others = [other for other in self._asked[group] if other != view]
         wanted = dict.fromkeys([view, *others])
         missing = [one for one in wanted if one == view or self._kept(one) is None][:MOST]
-        made = dict(zip(missing, self._make(missing), strict=True))
+        made = dict(zip(missing, self.networks.work(partial(self._make, missing)), strict=True))
         return made[view]
 
     def bundle(self, view: View) -> str:
         """Return the media id of a zip file with the bundle that ``auralise unit`` writes."""
         name = self.name("bundle", "zip", view, unit=True, scope=True)
-        self.cache.get_or_make(name, lambda: self._bundle(view))
+        self.cache.get_or_make(name, lambda: self.networks.work(partial(self._bundle, view)))
         return name
 
     def field(self, model: str, layer: str) -> ReceptiveField:

@@ -38,31 +38,36 @@ def draw(figure: Figure, theme: Theme = LIGHT) -> go.Figure:
     plotly.graph_objects.Figure
         Of fixed height and free width; hover tells seconds, Hz and value.
     """
-    drawn = go.Figure()
     bands = _bands(figure.panels)
-    drawn.update_layout(
-        template=template(theme),
-        height=height_of(figure),
-        margin={**_MARGIN, "autoexpand": False},
-        showlegend=False,
-        hovermode="closest",
-        xaxis=_time_axis(figure),
-    )
+    layout: dict[str, Any] = {
+        "template": template(theme),
+        "height": height_of(figure),
+        "margin": {**_MARGIN, "autoexpand": False},
+        "showlegend": False,
+        "hovermode": "closest",
+        "xaxis": _time_axis(figure),
+        "annotations": [_caption(*pair) for pair in zip(figure.panels, bands, strict=True)],
+        "shapes": _limits(figure),
+    }
+    traces = []
     seen: set[tuple[str, tuple[float, float]]] = set()
     for number, (panel, band) in enumerate(zip(figure.panels, bands, strict=True), start=1):
         first = (panel.scale, panel.limits) not in seen
         if panel.kind == "image":
             seen.add((panel.scale, panel.limits))
-            drawn.add_trace(_image(panel, number))
-            drawn.update_layout({f"coloraxis{number}": _colour_axis(panel, band, bar=first)})
-        else:
-            drawn.add_trace(_line(panel, number))
-        drawn.update_layout({_axis("yaxis", number): _value_axis(panel, band)})
-        drawn.add_annotation(_caption(panel, band))
-    if figure.place is not None:
-        for seconds in (figure.place.start, figure.place.end):
-            drawn.add_shape(type="line", x0=seconds, x1=seconds, y0=0, y1=1, yref="paper")
-    return drawn
+            layout[f"coloraxis{number}"] = _colour_axis(panel, band, bar=first)
+        traces.append((_image if panel.kind == "image" else _line)(panel, number))
+        layout[_axis("yaxis", number)] = _value_axis(panel, band)
+    return go.Figure(traces, layout)  # all at once: every later change is checked anew
+
+
+def _limits(figure: Figure) -> list[dict[str, Any]]:
+    """Return the lines at both ends of what is followed."""
+    place = figure.place
+    return [
+        {"type": "line", "x0": seconds, "x1": seconds, "y0": 0, "y1": 1, "yref": "paper"}
+        for seconds in (() if place is None else (place.start, place.end))
+    ]
 
 
 def height_of(figure: Figure) -> int:
