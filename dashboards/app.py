@@ -15,6 +15,7 @@ from .service import Service
 _THEME = {
     "primaryColor": "petrol",
     "primaryShade": {"light": 7, "dark": 3},
+
     "defaultRadius": "md",
     "fontFamily": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif",
     "colors": {
@@ -32,9 +33,12 @@ def create_app(service: Service) -> Dash:
         __name__,
         title="auralise",
         update_title="",
+        assets_ignore=r"export\.js",  # for pages that are written to a file
         description="Hear what a neural network listens for.",
     )
-    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
+    index = app.index_string.replace("<html>", '<html lang="en">')
+    # Dash puts its scripts into a footer, which would be a second one.
+    app.index_string = index.replace("<footer>", "<div>").replace("</footer>", "</div>")
     app.layout = shell()
     # Lets Dash check the ids of every page's callbacks, not only of the page on show.
     app.validation_layout = html.Div(  # type: ignore[assignment]

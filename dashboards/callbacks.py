@@ -84,11 +84,14 @@ def _fits(given: object, pattern: Mapping[str, Any]) -> bool:
 def _check_outputs(outputs: object, output: str) -> None:
     """See that every output has an id and a property, and that there are as many as are named."""
     several = output.startswith("..")
-    wanted = len(output.split("...")) if several else 1
+    names = output.removeprefix("..").removesuffix("..").split("...") if several else [output]
     listed = outputs if several else [outputs]
-    if not isinstance(listed, list) or len(listed) != wanted:
+    if not isinstance(listed, list) or len(listed) != len(names):
         raise BadCallbackError("a request has the outputs of its callback")
-    for part in listed:
+    for part, name in zip(listed, names, strict=True):
+        pattern = name.startswith("{")
+        if isinstance(part, list) and not pattern:
+            raise BadCallbackError("a request has the outputs of its callback")
         for entry in part if isinstance(part, list) else [part]:
             if not (
                 isinstance(entry, dict)
@@ -96,3 +99,5 @@ def _check_outputs(outputs: object, output: str) -> None:
                 and isinstance(entry.get("id"), (str, dict))
             ):
                 raise BadCallbackError("every output has an id and a property")
+            if not pattern and f"{entry['id']}.{entry['property']}" != name:
+                raise BadCallbackError("a request has the outputs of its callback")

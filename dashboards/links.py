@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from .service import Service
@@ -30,4 +30,5 @@ def plain(view: View, *names: str) -> dict[str, Any]:
 
 def view_of(values: dict[str, Any]) -> View:
     """Return the view that `plain` was given."""
-    return View(**{name: value for name, value in values.items() if name != "names"})
+    known = {field.name for field in fields(View)}
+    return View(**{name: value for name, value in values.items() if name in known})

@@ -75,6 +75,14 @@ class SongInfo:
     notes: tuple[str, ...] = ()
     session: str = ""
 
+    @property
+    def credits(self) -> str:
+        """Whose song it is, and under which terms it may be played, in a sentence."""
+        words = [f"Song: {self.title}"]
+        words += [f"by {self.attribution}"] if self.attribution else []
+        words += [f"licence {self.licence}"] if self.licence else []
+        return ", ".join(words) + "."
+
 
 @dataclass(frozen=True, slots=True)
 class _Upload:

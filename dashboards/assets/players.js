@@ -73,7 +73,6 @@ window.auralise = (() => {
     button.querySelector("b").textContent = spec.label;
     button.querySelector("kbd").textContent = spec.letter || "";
     button.querySelector("small").textContent = spec.note || "";
-    button.setAttribute("aria-label", `Hear ${spec.label}, key ${spec.letter}`);
     if (spec.letter) button.setAttribute("aria-keyshortcuts", spec.letter);
     entry.row.classList.toggle("main", Boolean(spec.main));
   }
@@ -219,5 +218,6 @@ window.auralise = (() => {
     ready: () => Boolean(box) && box.dataset.state === "ready",
     /* What the tests look at: the sound element that is heard. */
     heard: () => (current() ? media(current()) : null),
+    url: () => (current() ? current().spec.url : null),
   };
 })();

@@ -12,6 +12,7 @@ from auralise.models import MODELS
 from auralise.output.manifest import versions
 
 from ..service import Service
+from ..snapshot import Snapshot
 from ..widgets import notice
 
 PATH, TITLE = "/about", "About"
@@ -48,6 +49,11 @@ def layout(service: Service) -> Component:
 
 def register(app: Dash, service: Service) -> None:
     """Wire the page; it has nothing to answer."""
+
+
+def export(service: Service, _search: str) -> Snapshot:
+    """Return the page for a file."""
+    return Snapshot(TITLE, layout(service), {})
 
 
 def _network(name: str, card: Mapping[str, Any]) -> Component:

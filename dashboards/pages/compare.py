@@ -8,12 +8,14 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from dash.development.base_component import Component
 
 from auralise.errors import AuraliseError
+from auralise.output.interactive import draw
 
 from .. import drawings, ids
 from ..comparisons import Compared, Pair, compare, read_pair
 from ..links import plain
 from ..security import session_id
 from ..service import Service
+from ..snapshot import Snapshot
 from ..widgets import controls, grid, heard, notice, versus
 from ..widgets.players import players
 from . import blind
@@ -262,3 +264,52 @@ def figures_of(service: Service, search: str | None, look: str) -> list[Componen
         versus.figure(name, view, url)
         for name, view, url in zip("AB", (pair.a, pair.b), urls, strict=True)
     ]
+
+
+def export(service: Service, search: str) -> Snapshot:
+    """Return the page's state for a file; a blind test needs the server and is left out."""
+    pair = read_pair(service, search)
+    found = compare(service, pair)
+    grids = [
+        html.Section(
+            [
+                html.H2(f"Units of {name}"),
+                html.Div(grid.unit_grid(service.activity(view), view.unit), className="grid short"),
+            ],
+            className="card",
+        )
+        for name, view in zip("AB", (pair.a, pair.b), strict=True)
+    ]
+    sounds = html.Section(
+        [
+            *versus.heading(pair, found),
+            players(),
+            html.Div(versus.numbers(pair, found), className="wide"),
+        ],
+        className="card",
+    )
+    figures = []
+    for name, view, one in zip("AB", (pair.a, pair.b), (found.a, found.b), strict=True):
+        drawn = draw(one.figure)
+        drawings.fit(drawn)
+        figures.append(html.Div([versus.title(name, view), dcc.Graph(figure=drawn)]))
+    seen = html.Section(
+        [html.H2("Seen in time and frequency"), html.Div(figures, className="pair")],
+        className="card",
+    )
+    song = service.songs.info(pair.a.song)
+    body = html.Div(
+        [
+            html.H1("Two units side by side"),
+            html.P(f"In {song.title} from {pair.a.start:g} s", className="lead"),
+            html.Div(
+                [
+                    html.Div(grids, className="column units"),
+                    html.Div([sounds, seen], className="column"),
+                ],
+                className="two",
+            ),
+        ]
+    )
+    title = f"{found.a.unit} and {found.b.unit}"
+    return Snapshot(title, body, _player_data(pair, found), song.credits)

@@ -17,6 +17,7 @@ from ..banks import BankStudy
 from ..jobs import JobState
 from ..links import plain
 from ..service import Service
+from ..snapshot import Snapshot
 from ..views import View, channel_of, parse_view, texts_of
 from ..widgets import controls, filterbank, notice
 from ..widgets.players import players
@@ -299,3 +300,38 @@ def detail_of(service: Service, search: str | None, look: str) -> tuple[Any, ...
     except AuraliseError as error:
         return html.H2("Nothing to hear"), html.P(str(error), className="quiet"), nothing
     return heading, body, {**sounds, "unit": f"{choice.side}{index}"}
+
+
+def export(service: Service, search: str) -> Snapshot:
+    """Return the page's state for a file."""
+    choice = read_choice(service, search)
+    found = {
+        side: service.studies.bank(model, untrained=untrained)
+        for side, (model, untrained) in choice.banks().items()
+    }
+    side, index = _chosen(choice, found)
+    model = choice.banks()[side][0]
+    sounds = filterbank.sounds_of(service, choice.view, found[side], model, index)
+    heading, body = filterbank.filter_card(found[side], index, "light")
+    cards = [filterbank.bank_card(study, name, (side, index)) for name, study in found.items()]
+    charts = [
+        filterbank.bank_charts(study, name, choice.axis, "light") for name, study in found.items()
+    ]
+    one = html.Section([heading, players(), html.Div(body)], className="card")
+    every = html.Section(
+        [html.H2("All filters"), html.Div(charts, className="pair")], className="card"
+    )
+    page = html.Div(
+        [
+            html.H1("What the first layer is tuned to"),
+            html.Div(
+                [
+                    html.Div(cards, className="column units"),
+                    html.Div([one, every], className="column"),
+                ],
+                className="two",
+            ),
+        ]
+    )
+    song = service.songs.info(choice.view.song)
+    return Snapshot(f"Filters of {choice.view.model}", page, sounds, song.credits)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from auralise.errors import AuraliseError
 from auralise.filters.sweeps import STIMULI
-from auralise.output.figures import hertz_label
 from auralise.output.tuning_figures import tuning_figure
 from auralise.output.tuning_interactive import draw_tuning
 
 from .. import ids
-from ..activity import Activity
 from ..drawings import theme_of
 from ..jobs import JobState
 from ..links import plain, view_of
-from ..networks import Layer
 from ..service import Service
-from ..studies import LayerReach, TuningStudy
-from ..views import parse_view
-from ..widgets import controls, notice
+from ..snapshot import Snapshot
+from ..studies import TuningStudy
+from ..views import View, parse_view, texts_of
+from ..widgets import architecture, controls, notice
 
 PATH, TITLE = "/layers", "Layers"
 
@@ -36,7 +31,7 @@ STIMULUS, PLAY, CANCEL = "layers-stimulus", "layers-play", "layers-cancel"
 HEADING, JOB, TICK = "layers-heading", "layers-job", "layers-tick"
 PROGRESS, STATUS, TUNING = "layers-progress", "layers-status", "layers-tuning"
 
-_REGION: Any = {"role": "region", "aria-label": "Layers of the network"}
+_REGION: Any = {"role": "region", "aria-label": "Layers of the network, as a table"}
 _CONFIG: Any = {"displaylogo": False, "responsive": True, "displayModeBar": False}
 
 
@@ -69,11 +64,12 @@ def layout(service: Service) -> Component:
                 [
                     html.H2("Architecture"),
                     html.P(
-                        "Bars show the time one unit sees, on a logarithmic axis. A unit is silent "
-                        "if its map is nowhere above zero in the song's excerpt.",
+                        "Boxes are the input, time to the right and frequency up; the filled part "
+                        "is what one unit sees of it. Bars show the time it sees on a logarithmic "
+                        "axis. A unit is silent if its map is nowhere above zero in the excerpt.",
                         className="quiet",
                     ),
-                    html.Div(id=DIAGRAM, className="wide", tabIndex=0, **_REGION),
+                    html.Div(id=DIAGRAM),
                 ],
                 className="card",
             ),
@@ -143,16 +139,26 @@ def register(app: Dash, service: Service) -> None:
 def _register_tuning(app: Dash, service: Service) -> None:
     @app.callback(
         Output(JOB, "data"),
-        Input(PLAY, "n_clicks"),
+        Output(STIMULUS, "value"),
         Input(VIEW, "data"),
+        State(ids.URL, "search"),
+    )
+    def start(values: dict[str, Any] | None, search: str | None) -> tuple[Any, Any]:
+        if values is None:
+            return None, no_update
+        view, stimulus = view_of(values), stimulus_of(search or "")
+        if not stimulus:  # curves are not computed unless the address asks for them
+            return None, no_update
+        job = service.studies.start_tuning(view.model, view.layer, stimulus=stimulus)
+        return job.id, stimulus
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise", "play_tuning"),
+        Output(PLAY, "className"),
+        Input(PLAY, "n_clicks"),
         State(STIMULUS, "value"),
         prevent_initial_call=True,
     )
-    def start(_clicks: int | None, values: dict[str, Any] | None, stimulus: str) -> Any:  # noqa: ANN401
-        if ctx.triggered_id != PLAY or values is None:
-            return None  # another layer: its curves are not computed unless asked for
-        view = view_of(values)
-        return service.studies.start_tuning(view.model, view.layer, stimulus=stimulus).id
 
     @app.callback(
         Output(PROGRESS, "value"),
@@ -174,18 +180,37 @@ def _register_tuning(app: Dash, service: Service) -> None:
         prevent_initial_call=True,
     )
     def cancel(_clicks: int | None, job: str | None) -> Any:  # noqa: ANN401
-        if job is not None:
-            service.jobs.stop(job)
+        try:
+            if job is not None:
+                service.jobs.stop(job)
+        except AuraliseError:
+            return no_update  # it is gone already, as after a restart
         return no_update
+
+
+def stimulus_of(search: str) -> str:
+    """Return which sounds the address asks to be played to the layer; empty for none.
+
+    Raises
+    ------
+    UnknownNameError
+        If there are no such sounds.
+    """
+    name = texts_of(search, ("tuning",)).get("tuning", "")
+    if name:
+        STIMULI[name]
+    return name
 
 
 def view_from(service: Service, search: str | None) -> tuple[Any, ...]:
     """Return the view of an address, the problem with it, the network, and the heading."""
     try:
         view = service.resolve(parse_view(search or ""))
+        stimulus = stimulus_of(search or "")
     except AuraliseError as error:
         return None, notice.problem(error), no_update, "Tuning"
-    return plain(view, "model"), None, view.model, ["Tuning of ", html.Code(view.layer)]
+    values = {**plain(view, "model"), "tuning": stimulus}  # another one starts anew
+    return values, None, view.model, ["Tuning of ", html.Code(view.layer)]
 
 
 def diagram_of(service: Service, values: dict[str, Any] | None) -> tuple[Any, bool]:
@@ -202,80 +227,26 @@ def diagram_of(service: Service, values: dict[str, Any] | None) -> tuple[Any, bo
     view = view_of(values)
     try:
         state = service.jobs.wait(service.start_reach(view.model).id, 0.5)
-        activities = service.activities(view)
+        parts = _both(service, view, state)
     except AuraliseError as error:
         return notice.problem(error), True
-    reach = {entry.layer.name: entry for entry in state.result or ()}
-    table = layers_table(service.layers(view.model), activities, reach, view.layer)
     said = state.error or ("" if state.ended else "Measuring how far each layer sees…")
-    return [table, html.P(said, role="status", className="quiet")], state.ended
+    return [*parts, html.P(said, role="status", className="quiet")], state.ended
 
 
-def layers_table(
-    layers: Sequence[Layer],
-    activities: Mapping[str, Activity],
-    reach: Mapping[str, LayerReach],
-    chosen: str,
-) -> Component:
-    """Return one row per layer, from the input to the answer."""
-    longest = max((entry.seconds for entry in reach.values()), default=1.0)
-    shortest = min((entry.seconds for entry in reach.values()), default=1.0)
-    head = ("layer", "kind", "units", "map", "sees", "", "band", "silent units", "active share", "")
-    rows = []
-    for layer in layers:
-        sees, band = _sees(reach.get(layer.name)), _band(reach.get(layer.name))
-        bar = _reach_bar(reach.get(layer.name), shortest, longest)
-        silent, share = _activity(activities.get(layer.name))
-        cells = (layer.kind, str(layer.channels), _map(layer), sees, bar, band, silent, share)
-        go = json.dumps({"layer": layer.name})
-        link = html.A(
-            "listen",
-            href=f"/listen?layer={layer.name}",
-            **{"data-page": "/listen", "data-go": go},  # type: ignore[arg-type]
-        )
-        name = html.A(
-            html.Code(layer.name),
-            href=f"?layer={layer.name}",
-            **{"data-go": go},  # type: ignore[arg-type]
-        )
-        current: Any = {"aria-current": "true"} if layer.name == chosen else {}
-        rows.append(
-            html.Tr(
-                [html.Th(name, scope="row"), *(html.Td(cell) for cell in cells), html.Td(link)],
-                **current,
-            )
-        )
-    titles = html.Tr([html.Th(text, scope="col") if text else html.Td() for text in head])
-    return html.Table([html.Thead(titles), html.Tbody(rows)], className="plain layers")
-
-
-def _map(layer: Layer) -> str:
-    return " x ".join(map(str, layer.shape[1:])) or "one value"
-
-
-def _sees(entry: LayerReach | None) -> str:
-    return "" if entry is None else f"{entry.seconds * 1000:.0f} ms"
-
-
-def _band(entry: LayerReach | None) -> str:
-    if entry is None or entry.hertz is None:
-        return ""
-    return hertz_label(float(f"{entry.hertz:.3g}"))
-
-
-def _reach_bar(entry: LayerReach | None, shortest: float, longest: float) -> Component:
-    """Return the seconds a layer sees as a bar on a logarithmic axis, from 8 % to the whole."""
-    if entry is None or entry.seconds <= 0:
-        return html.Span()
-    span = math.log(longest / shortest) if longest > shortest > 0 else 0.0
-    share = math.log(entry.seconds / shortest) / span if span else 1.0
-    return html.Span(html.Span(style={"width": f"{0.08 + 0.92 * share:.0%}"}), className="reach")
-
-
-def _activity(activity: Activity | None) -> tuple[str, str]:
-    if activity is None:
-        return "", ""
-    return f"{activity.dead} of {activity.units}", f"{float(activity.active.mean()):.0%}"
+def _both(service: Service, view: View, state: JobState) -> list[Component]:
+    """Return the chain of layers and their table, with what is measured so far."""
+    layers, activities = service.layers(view.model), service.activities(view)
+    reach = {entry.layer.name: entry for entry in state.result or ()}
+    return [
+        architecture.chain(layers, reach, view.layer),
+        html.Div(
+            architecture.layers_table(layers, activities, reach, view.layer),
+            className="wide",
+            tabIndex=0,
+            **_REGION,
+        ),
+    ]
 
 
 def state_of(service: Service, job: str | None, look: str | None) -> tuple[Any, ...]:
@@ -305,3 +276,24 @@ def tuning_graph(study: TuningStudy, look: str | None) -> Component:
     return dcc.Graph(
         figure=drawn, config=_CONFIG, responsive=True, style={"height": f"{drawn.layout.height}px"}
     )
+
+
+def export(service: Service, search: str) -> Snapshot:
+    """Return the page's state for a file; with tuning curves if the address asks for them."""
+    view, stimulus = service.resolve(parse_view(search)), stimulus_of(search)
+    state = service.start_reach(view.model)
+    while not state.ended:
+        state = service.jobs.wait(state.id, 60.0)
+    parts: list[Component] = [
+        html.H1(f"Layers of {view.model}"),
+        html.Section(_both(service, view, state), className="card"),
+    ]
+    if stimulus:
+        state = service.studies.start_tuning(view.model, view.layer, stimulus=stimulus)
+        while not state.ended:
+            state = service.jobs.wait(state.id, 60.0)
+        if isinstance(state.result, TuningStudy):
+            title = html.H2(["Tuning of ", html.Code(view.layer), f" to {stimulus}"])
+            graph = tuning_graph(state.result, "light")
+            parts.append(html.Section([title, graph], className="card"))
+    return Snapshot(f"Layers of {view.model}", html.Div(parts), {})

@@ -9,11 +9,13 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from dash.development.base_component import Component
 
 from auralise.errors import AuraliseError
+from auralise.output.interactive import draw
 
 from .. import drawings, ids
 from ..links import chosen, plain, view_of
 from ..security import session_id
 from ..service import Service
+from ..snapshot import Snapshot
 from ..widgets import controls, grid, heard, notice
 from ..widgets.players import players
 
@@ -282,3 +284,37 @@ def _register_download(app: Dash, service: Service) -> None:
         Input(ids.DOWNLOAD_URL, "data"),
         prevent_initial_call=True,
     )
+
+
+def export(service: Service, search: str) -> Snapshot:
+    """Return the page's state for a file."""
+    view = chosen(service, search)
+    rendered, activity = service.render(view), service.activity(view)
+    units = html.Section(
+        [
+            html.H2(f"Units of {view.layer}"),
+            html.P(grid.caption(activity), className="quiet"),
+            html.Div(grid.unit_grid(activity, view.unit), className="grid"),
+        ],
+        className="card units",
+    )
+    graph = dcc.Graph(figure=draw(rendered.figure))
+    sounds = html.Section([*heard.heading(view, rendered), players()], className="card")
+    seen = html.Section(
+        [
+            html.H2("Seen in time and frequency"),
+            html.Div(graph, id=ids.FIGURE_BOX, className="figure"),
+            heard.numbers(rendered),
+        ],
+        className="card",
+    )
+    song = service.songs.info(view.song)
+    body = html.Div(
+        [
+            html.H1(f"What {rendered.unit} listens for"),
+            html.P(f"{view.model}, in {song.title} from {view.start:g} s", className="lead"),
+            html.Div([units, html.Div([sounds, seen], className="column")], className="two"),
+        ]
+    )
+    data = heard.player_data(view, rendered)
+    return Snapshot(f"{rendered.unit} of {view.model}", body, data, song.credits)

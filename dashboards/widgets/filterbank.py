@@ -125,15 +125,14 @@ def _chart(chart: Chart, look: str, **more: Any) -> list[Component]:  # noqa: AN
     """Return a chart with its title and key as text, which wraps where there is little room."""
     drawn = draw_charts(ChartFigure(chart.title, "", (chart,), ""), theme_of(look))
     title, _, key = str(drawn.layout.annotations[0].text).partition("<br>")
-    drawn.update_layout(
-        annotations=[], height=_HEIGHT, margin={"l": 70, "r": 10, "t": 8, "b": 48, "pad": 0}
-    )
+    drawn.layout.annotations = ()
+    drawn.update_layout(height=_HEIGHT, margin={"l": 70, "r": 10, "t": 8, "b": 48, "pad": 0})
     drawn.update_xaxes(tickangle=0)
     if not chart.x.logarithmic:
         _thin(drawn.layout.xaxis)
     words = unescape(title.removeprefix("<b>").removesuffix("</b>"))
     return [
-        html.H4(words),
+        html.H4(words) if more else html.H3(words),  # one of a network's, or a filter's own
         html.P(unescape(key), className="quiet"),
         _graph(drawn, **more),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dash import html
@@ -55,14 +56,17 @@ def player_data(view: View, rendered: Rendered) -> dict[str, Any]:
 def heading(view: View, rendered: Rendered) -> list[Component]:
     """Say which unit is heard, where it was followed, and what to know before believing it."""
     where = "the whole map" if rendered.place is None else place_in_words(rendered.place)
-    back = (
-        [html.A("back to its strongest place", href="?", **{"data-go": '{"at": null}'})]  # type: ignore[arg-type]
-        if view.at != "peak"
-        else [html.A("follow everywhere", href="?at=whole", **{"data-go": '{"at": "whole"}'})]  # type: ignore[arg-type]
+    here = view.at == "peak"
+    more: dict[str, Any] = {"data-go": json.dumps({"at": "whole" if here else None})}
+    back = html.A(
+        "follow everywhere" if here else "back to its strongest place",
+        href="?at=whole" if here else "?at=peak",
+        className="action",
+        **more,
     )
     words: list[Any] = [
         f"Followed at {where}, where its value is {number(rendered.activation)}. ",
-        *back,
+        back,
     ]
     said = notice.flags(rendered.flags, rendered.notes)
     return [

@@ -68,6 +68,13 @@ def _column(model: str, rendered: Rendered) -> dict[str, str]:
     }
 
 
+def title(name: str, view: View) -> Component:
+    """Return the heading of one unit's figure."""
+    unit = html.Code(f"{view.layer}:{view.unit}")
+    heading: Component = html.H3([f"{name}: ", unit, f" of {view.model}"])
+    return heading
+
+
 def figure(name: str, view: View, url: str) -> Component:
     """Return one unit's figure, which the browser fetches.
 
@@ -81,7 +88,7 @@ def figure(name: str, view: View, url: str) -> Component:
     """
     return html.Div(
         [
-            html.H3([f"{name}: ", html.Code(f"{view.layer}:{view.unit}"), f" of {view.model}"]),
+            title(name, view),
             dcc.Store(id={"type": "versus-url", "name": name}, data=url),
             html.Div(
                 dcc.Graph(

@@ -7,18 +7,32 @@ from typing import Annotated
 
 import typer
 
+from auralise.cli.options import Force
 
+app = typer.Typer(
+    help="Serve the web dashboard until it is interrupted, or write one of its pages to a file.",
+    invoke_without_command=True,
+)
+
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of networks to offer beside the package's; may be repeated."),
+]
+
+
+@app.callback()
 def dashboard(
-    model: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of networks to offer beside the package's; may be repeated."),
-    ] = None,
+    context: typer.Context,
+    model: Models = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine need a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8050,
 ) -> None:
-    """Serve the web dashboard until it is interrupted."""
+    """Serve the web dashboard until it is interrupted, or write one of its pages to a file."""
+    if context.invoked_subcommand is not None:
+        context.obj = model
+        return
     from auralise.cli.console import setup_torch
     from auralise.dashboards.app import create_app
     from auralise.dashboards.server import Address, serve
@@ -32,3 +46,32 @@ def dashboard(
     setup_torch()
     service = Service(models=model or ())
     serve(create_app(service), service, host=host, port=port, ready=ready)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    address: Annotated[
+        str,
+        typer.Argument(help="As the browser shows it: /listen?layer=conv3&unit=17"),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("page.html"),
+    song: Annotated[
+        Path | None, typer.Option(help="A song of your own in place of the address's.")
+    ] = None,
+    model: Models = None,
+    force: Force = False,
+) -> None:
+    """Write one page's state as one HTML file, which plays its sounds without a server."""
+    from auralise.cli.console import setup_torch
+    from auralise.dashboards.export import export_page, write_page
+    from auralise.dashboards.service import Service
+
+    setup_torch()
+    service = Service(models=[*(context.obj or ()), *(model or ())])
+    try:
+        content = export_page(service, address, song)
+        write_page(out, content, force=force)
+    finally:
+        service.close()
+    typer.echo(f"page: {out} ({len(content) / 1e6:.1f} MB)")

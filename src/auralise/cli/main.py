@@ -93,7 +93,7 @@ app.add_typer(atlas.app, name="atlas")
 app.command()(train.train)
 app.command()(shards.shards)
 app.command()(evaluate.evaluate)
-app.command()(dashboard.dashboard)
+app.add_typer(dashboard.app, name="dashboard")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
