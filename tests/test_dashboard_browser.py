@@ -388,9 +388,7 @@ def test_an_exported_page_plays_without_a_server(page, tmp_path, cache):
     command = ["dashboard", "export", "/listen?layer=conv3&unit=5", "--out", str(target)]
     given = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     subprocess.run([sys.executable, "-m", "auralise", *command], env=given, check=True)
-    page.route(
-        "**/*", lambda route: route.abort() if "http" in route.request.url else route.continue_()
-    )
+    page.context.set_offline(True)
     page.goto(target.as_uri())
     until(page, "auralise.ready() && document.querySelector('.js-plotly-plot')")
     assert "conv3:5" in page.inner_text("h1")

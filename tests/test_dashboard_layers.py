@@ -11,6 +11,7 @@ from auralise.dashboards.networks import Layer
 from auralise.dashboards.pages import about, layers
 from auralise.dashboards.service import Service
 from auralise.dashboards.studies import LayerReach
+from auralise.dashboards.widgets import architecture
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_a_row_says_what_a_layer_is_and_sees():
     reach = {"near": LayerReach(near, 0.01, 0.01, 100.0), "far": LayerReach(far, 1.0, 0.1, 4000.0)}
     values = np.array([0.0, 0.5], dtype=np.float32)
     activities = {"near": Activity("near", values, values, values, None)}
-    table = layers.layers_table([near, far], activities, reach, "far")
+    table = architecture.layers_table([near, far], activities, reach, "far")
     first, second = rows_of(table)
     said = [*texts(first)]
     assert said == ["near", "Conv2d", "2", "4 x 8", "10 ms", "100 Hz", "1 of 2", "25%", "listen"]
@@ -52,9 +53,10 @@ def test_a_row_says_what_a_layer_is_and_sees():
 def test_the_diagram_has_all_layers_of_the_network(service):
     values, problem, model, _ = layers.view_from(service, "?layer=conv2")
     assert problem is None
-    (table, _), _ = layers.diagram_of(service, values)
-    names = [texts(row)[0] for row in rows_of(table)]
+    (chain, table, _), _ = layers.diagram_of(service, values)
+    names = [texts(row)[0] for row in rows_of(table.children)]
     assert names == [layer.name for layer in service.layers(model)]
+    assert [texts(box)[0] for box in chain.children] == names
 
 
 @pytest.mark.parametrize("search", ["?layer=conv99", "?model=x", "?start=nan"])
