@@ -241,3 +241,52 @@ def test_without_the_package_for_parquet_the_rest_is_written_and_said(tmp_path, 
     assert not (tmp_path / "out" / "pairs.parquet").exists()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert "pip install 'auralise[parquet]'" in manifest["notes"][0]
+
+
+@pytest.mark.slow
+def test_a_training_is_compared_with_what_it_began_with(run, tmp_path):
+    pytest.importorskip("lightning", reason="training is an extra")
+    from auralise.datasets.base import Track
+    from auralise.datasets.clips import Clip
+    from auralise.training.fit import FitOptions, fit
+    from auralise.training.restored import network_of_training
+
+    paper = MODELS["dieleman2014-raw"].configure(width=0.125, seconds=0.5)
+    generator = torch.Generator().manual_seed(0)
+    clips = [
+        Clip(
+            torch.randn(8000, generator=generator).clamp(-1, 1),
+            Track(tmp_path / f"{number}.wav", "ab"[number % 2], str(number)),
+        )
+        for number in range(8)
+    ]
+    folder = tmp_path / "mine.training"
+    options = FitOptions(epochs=2, batch_size=4, seed=5)
+    fitted = fit(paper, ("a", "b"), clips, clips, options, folder=folder)
+    network, seed = network_of_training(folder)
+    assert (seed, network.card.name) == (5, "mine, after epoch 2")
+    assert network.card.frontend == fitted.architecture.frontend()
+    if fitted.best_epoch == 2:
+        for name, value in fitted.module.state_dict().items():
+            assert torch.equal(value, network.module.state_dict()[name])
+    beginning = untrained_networks(network.card, (5,))[0]
+    save_model(
+        MusicNetwork(beginning.module, replace(beginning.card, name="begun")),
+        tmp_path / "begun",
+        {"training": {"seed": 5}},
+    )
+    out = tmp_path / "out"
+    code, text, _ = run("compare", str(folder), str(tmp_path / "begun"), "--out", str(out))
+    assert code == 0
+    assert "before training the two had 1 already" in text
+    assert "The filters of begun have a median cosine of 1.00 with their beginning" in text
+
+
+def test_a_state_that_is_none_is_refused(run, tmp_path):
+    pytest.importorskip("lightning", reason="training is an extra")
+    (tmp_path / "last.safetensors").write_bytes(b"no state")
+    code, _, err = run(
+        "compare", str(tmp_path), "choi2016-instruments", "--out", str(tmp_path / "out")
+    )
+    assert code == 1
+    assert "cannot be read" in err

@@ -1,11 +1,16 @@
 """``auralise compare``: which filters of two networks' first layers are alike."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auralise.cli import options
+
+if TYPE_CHECKING:
+    from auralise.models import MusicNetwork
 
 Seed = Annotated[
     int | None,
@@ -14,7 +19,9 @@ Seed = Annotated[
 
 
 def compare(
-    model_a: Annotated[str, typer.Argument(help="Name of a network, or a folder of one.")],
+    model_a: Annotated[
+        str, typer.Argument(help="Name of a network, a folder of one, or of a training.")
+    ],
     model_b: Annotated[str, typer.Argument(help="Another one, or another training of it.")],
     seed_a: Seed = None,
     seed_b: Seed = None,
@@ -26,8 +33,6 @@ def compare(
     import json as codec
 
     from auralise.cli.console import print_json, progress_bar, setup_torch
-    from auralise.models import load_model
-    from auralise.models.weights import training_seed
     from auralise.output.compare_bundle import (
         compare_networks,
         comparison_manifest,
@@ -38,10 +43,10 @@ def compare(
 
     setup_torch()
     check_folder(out, force=force)
-    first, second = load_model(model_a), load_model(model_b)
+    (first, first_seed), (second, second_seed) = _load(model_a), _load(model_b)
     seeds = (
-        training_seed(model_a) if seed_a is None else seed_a,
-        training_seed(model_b) if seed_b is None else seed_b,
+        first_seed if seed_a is None else seed_a,
+        second_seed if seed_b is None else seed_b,
     )
     with progress_bar() as bar:
         found = compare_networks(
@@ -54,3 +59,15 @@ def compare(
         return
     typer.echo(found.sentence)
     typer.echo(f"figure: {out / 'figure.html'}")
+
+
+def _load(name: str) -> tuple[MusicNetwork, int | None]:
+    """Load a network, or the last state of a training, with the seed that it began with."""
+    from auralise.models import load_model
+    from auralise.models.weights import training_seed
+
+    if (Path(name) / "last.safetensors").is_file():
+        from auralise.training.restored import network_of_training
+
+        return network_of_training(Path(name))
+    return load_model(name), training_seed(name)
