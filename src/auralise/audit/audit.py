@@ -25,6 +25,9 @@ from auralise.masks import MASK
 from auralise.models.base import MusicNetwork
 from auralise.settings import Settings
 
+RANDOM_MASKS = 6
+"""So many are fed back, for a floor that does not hang on one of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuditOptions:
@@ -174,7 +177,9 @@ class _Work:
         return canvas, mask, at_random, rearranged(mask, canvas.energy())
 
     def feedback(self) -> Feedback:
-        canvas, _, at_random, loud = self.drawn()
+        canvas, mask, _, loud = self.drawn()
+        seeds = range(self.options.seed, self.options.seed + RANDOM_MASKS)
+        at_random = [rearranged(mask, canvas.random(seed)) for seed in seeds]
         features = self.auralisation.features
         groups = weight_layers(self.network, features, self.unit.layer)
         names = [name for group in groups for name in group]
@@ -184,7 +189,7 @@ class _Work:
             self.unit,
             features.source,
             self.auralisation.waveform,
-            canvas.kept(torch.stack([at_random, loud])),
+            canvas.kept(torch.stack([loud, *at_random])),
             [
                 shuffled(self.network, names, features, self.unit.layer, seed + i)
                 for i in range(self.options.networks)

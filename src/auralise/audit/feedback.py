@@ -35,8 +35,8 @@ class Feedback:
         The unit with all weights of the network in disorder; mean over the seeds in which it
         answers to the source. None if in none.
     random_mask, energy_mask : float
-        The unit on sounds of a random mask, and of a mask that keeps what is loud, with the same
-        values as the map's own mask.
+        The unit on sounds of random masks (their mean), and of a mask that keeps what is loud, with
+        the same values as the map's own mask.
     """
 
     own: float
@@ -65,8 +65,8 @@ def feedback(
         Must answer to the source.
     source, sound : Waveform
         One channel at the network's rate.
-    floors : Tensor, shape (2, time)
-        Sounds of a random mask and of an energy mask.
+    floors : Tensor, shape (1 + count, time)
+        The sound of an energy mask, then those of random masks.
     disordered : sequence of MusicNetwork
         The network with its weights in disorder, once for each seed.
     """
@@ -85,8 +85,8 @@ def feedback(
         others=float(among.mean()) if len(among) else None,
         above=float((among < own).double().mean()) if len(among) else None,
         disordered=mean_of([_ratio(network, judge.layer, unit, sounds) for network in disordered]),
-        random_mask=float(ratios[1, unit.channel]),
-        energy_mask=float(ratios[2, unit.channel]),
+        random_mask=float(ratios[2:, unit.channel].mean()),
+        energy_mask=float(ratios[1, unit.channel]),
     )
 
 

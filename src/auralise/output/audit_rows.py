@@ -156,15 +156,15 @@ def _disorder(audit: Audit) -> Iterator[Chart]:
             (min(-0.05, float(y.min()) - 0.05), 1.05),
             ((0.0, "0"), (0.5, "0.5"), (1.0, "1")),
         ),
-        (Series("this map", "filters", x, y, line=True),),
+        (Series("this map", "tuned", x, y, line=True),),
     )
 
 
 def _faith(audit: Audit) -> Iterator[Chart]:
     masks = (
-        ("random mask", "untrained", audit.random_mask),
         ("loudest parts", "guide", audit.energy_mask),
-        ("this map", "filters", audit.map),
+        ("random mask", "guide", audit.random_mask),
+        ("this map", "tuned", audit.map),
     )
     for name in ("deletion", "insertion"):
         series: list[tuple[str, str, tuple[float, ...]]] = [
