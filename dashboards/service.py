@@ -33,6 +33,7 @@ from .rendering import Rendered, Sound
 from .songs import SongInfo
 from .studies import LayerReach, Studies, reach_of
 from .studio import Studio, key_of
+from .trials import Trials
 from .views import DEMO, View, parse_view
 
 MAX_BYTES = 2 * 1024**3
@@ -65,6 +66,7 @@ class Service:
         self.jobs = Jobs()
         self.abx = AbxBook()
         self.studies = Studies(self.networks, self.jobs)
+        self.trials = Trials(self.networks, self.jobs, folder / "claims")
         self._activities: Recent[Mapping[str, Activity]] = Recent(16)
         self.studio = Studio(self.cache, self.networks, folder / "uploads", self._activities.drop)
         self.songs = self.studio.songs

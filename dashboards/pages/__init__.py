@@ -6,7 +6,7 @@ from dash import Dash
 from dash.development.base_component import Component
 
 from ..service import Service
-from . import about, audit, compare, filters, layers, listen
+from . import about, audit, claims, compare, filters, layers, listen
 
 
 class Page(Protocol):
@@ -32,5 +32,5 @@ class Page(Protocol):
         ...
 
 
-PAGES: tuple[Page, ...] = (listen, filters, layers, compare, audit, about)
+PAGES: tuple[Page, ...] = (listen, filters, layers, compare, audit, claims, about)
 """In the order of the navigation; the first is also at ``/``."""
