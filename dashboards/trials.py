@@ -9,7 +9,7 @@ from auralise.claims import CLAIMS, Context
 from auralise.claims.run import Result, try_claims
 from auralise.errors import UnknownNameError
 
-from .jobs import Jobs, JobState, Progress
+from .jobs import Jobs, JobState, Progress, StoppedError
 from .networks import NetworkPool
 
 TWINS = 8
@@ -61,6 +61,7 @@ class Trials:
         self._networks = networks
         self._jobs = jobs
         self._folder = folder
+        self._known: dict[str, str] = {}
 
     def start(self, model: str) -> JobState:
         """Start trying all claims, or return the job there is; its result: Trial.
@@ -85,4 +86,14 @@ class Trials:
             )
             return Trial(model, tuple(results))
 
-        return self._jobs.start(("claims", model), work)
+        state = self._jobs.start(("claims", model), work)
+        self._known[model] = state.id
+        return state
+
+    def known(self, model: str) -> JobState | None:
+        """Return the trial of a network that waits, runs or is done; None if there is none."""
+        try:
+            state = self._jobs.state(self._known.get(model, ""))
+        except StoppedError:
+            return None
+        return None if state.status in ("stopped", "failed") else state

@@ -395,3 +395,20 @@ def test_an_exported_page_plays_without_a_server(page, tmp_path, cache):
     assert "Kevin MacLeod" in page.inner_text("footer")
     page.keyboard.press("Space")
     plays(page)
+
+
+def test_claims_are_tried_and_heard(page, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/claims?model=dieleman2014-raw-instruments")
+    page.wait_for_selector("text=Nothing has been tried yet.")
+    page.click("#claims-try")
+    page.wait_for_selector("#claims-verdicts strong:has-text('supported')", timeout=300_000)
+    page.click("#claims-verdicts a[data-go*=invariance]")
+    page.wait_for_selector("#claims-detail h2:has-text('phase and small shifts')")
+    page.wait_for_selector("#claims-detail .js-plotly-plot .xtick text")
+    assert page.locator("#claims-detail audio").count() == 3
+    page.evaluate("document.querySelector('#claims-detail audio').play()")
+    until(page, "document.querySelector('#claims-detail audio').currentTime > 0.2")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto(f"{address}/claims?claim=nothing")
+    page.wait_for_selector("[role=alert]")

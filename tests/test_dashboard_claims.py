@@ -68,6 +68,7 @@ def test_claims_are_tried_and_shown_with_numbers_sounds_and_figure(service):
     assert "It needs a spectrogram" in texts(shown)
     again = claims.job_of(service, values, job, asked=True)
     assert again == job
+    assert claims.job_of(service, values, None, asked=False) == job  # on the next visit
 
 
 def test_an_unknown_claim_is_a_notice(service):

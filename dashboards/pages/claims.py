@@ -164,8 +164,10 @@ def job_of(service: Service, values: Any, job: Any, *, asked: bool) -> Any:  # n
         return None
     model = str(values.get("model"))
     if not asked:
-        same = isinstance(job, dict) and job.get("model") == model
-        return no_update if same else None
+        if isinstance(job, dict) and job.get("model") == model:
+            return no_update
+        known = service.trials.known(model)
+        return None if known is None else {"id": known.id, "model": model}
     try:
         return {"id": service.trials.start(model).id, "model": model}
     except AuraliseError as error:
