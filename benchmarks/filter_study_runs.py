@@ -75,9 +75,9 @@ def all_runs(epochs: int = EPOCHS) -> list[Run]:
 
     return [
         *trained(SEEDS[:3]),
-        *controls((256, 64), SEEDS[:2]),
+        *controls((256,), SEEDS[:2]),
         *trained(SEEDS[3:]),
-        *controls((1024,), SEEDS[:2]),
+        *controls((64, 1024), SEEDS[:2]),
         *controls((256, 64, 1024), SEEDS[2:]),
     ]
 
