@@ -62,29 +62,28 @@ def answer(conditions: Sequence[Condition], length: int) -> str:
         nearest = trained.verdict.scales[0].scale
         scales = ["mel-htk"] if nearest == "mel-htk" else ["mel-htk", nearest]
         for scale in scales:
-            words.append(_apart(conditions, trained, scale))
+            words.append(_beside(conditions, trained, scale))
     return " ".join(words)
 
 
-def _apart(conditions: Sequence[Condition], trained: Condition, scale: str) -> str:
+def _beside(conditions: Sequence[Condition], trained: Condition, scale: str) -> str:
     """Say which controls are as near to a scale as the trained filters are."""
-    same, apart = [], []
+    said: dict[str, list[str]] = {"nearer than": [], "not to be told from": [], "farther than": []}
     for kind in CONTROLS:
         control = of(conditions, kind, trained.length)
-        if control is None:
-            continue
-        if sum(map(len, control.tuned)) < 16:
-            apart.append(f"{NAMES[kind]}: too few tuned filters to ask")
+        if control is None or sum(map(len, control.tuned)) < 16:
             continue
         found = difference(trained, control, scale)
-        entry = f"{NAMES[kind]} ({found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}])"
-        (same if found.low <= 0 <= found.high else apart).append(entry)
-    words = f"Distance to {scale} less that of a control:"
-    if same:
-        words += f" cannot be told apart from {', '.join(same)};"
-    if apart:
-        words += f" differs from {', '.join(apart)};"
-    return f"{words.rstrip(';')}."
+        words = (
+            "nearer than" if found.high < 0 else "farther than" if found.low > 0
+            else "not to be told from"
+        )  # fmt: skip
+        interval = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+        said[words].append(f"{NAMES[kind]} ({interval})")
+    parts = [f"{words} {', '.join(which)}" for words, which in said.items() if which]
+    if not parts:
+        return f"No control has enough tuned filters to be compared on {scale}."
+    return f"On {scale}, the trained filters are {'; '.join(parts)}."
 
 
 def counts_table(conditions: Sequence[Condition]) -> str:
@@ -137,9 +136,10 @@ def shape_table(conditions: Sequence[Condition]) -> str:
         width = f"{float(torch.quantile(widths, 0.5)):.2f}" if len(widths) else "-"
         corner = "-" if c.verdict.corner is None else str(c.verdict.corner)
         slope = "-" if c.verdict.slope is None else str(c.verdict.slope)
-        rows.append([str(c.length), NAMES[c.kind], corner, slope, width])
+        seen = f"{c.verdict.visible_slope:.2f}" if c.verdict.scales else "-"
+        rows.append([str(c.length), NAMES[c.kind], corner, slope, seen, width])
     head = ("length", "filters of", "a (Hz) of log(1 + f / a)", "slope of log bandwidth")
-    return table((*head, "median bandwidth (0.886 fs / L)"), rows)
+    return table((*head, "slope to be expected", "median bandwidth (0.886 fs / L)"), rows)
 
 
 def differences_table(conditions: Sequence[Condition]) -> str:

@@ -329,3 +329,14 @@ def test_filters_outside_the_band_are_left_out(controls):
     )
     inside = int(((bank.peak >= 1000) & (bank.peak <= 4000)).sum())
     assert judge_scale(bank, controls, band=(1000.0, 4000.0)).passing == inside
+
+
+@pytest.mark.parametrize("scale", ["mel-htk", "log2"])
+@pytest.mark.parametrize("length", [64, 256, 1024])
+def test_the_slope_that_can_be_seen_is_that_of_a_bank_that_lies_on_the_scale(scale, length):
+    made = [respond(scale_bank(scale, 64, length=length, seed=seed)) for seed in range(3)]
+    random = [respond(untrained_bank(64, length=length, seed=seed)) for seed in range(3)]
+    verdict = judge_scale(made, random)
+    assert verdict.visible_slope == pytest.approx(verdict.slope.value, abs=0.12)
+    assert verdict.widths_agree
+    assert ("could hardly be seen" in verdict.sentence) == (length == 64)

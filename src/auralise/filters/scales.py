@@ -33,6 +33,7 @@ SCALES.register("bark")(hz_to_bark)
 SCALES.register("erb-rate")(hz_to_erb_rate)
 SCALES.register("log2")(hz_to_octave)
 
+_TAPERED = 5.0 * math.sqrt(math.log(2.0)) / math.pi  # see `visible_slope`
 _CORNERS = torch.logspace(0.0, 6.0, 73, dtype=torch.float64)  # Hz; a twelfth of a decade apart
 
 
@@ -208,6 +209,45 @@ def fit_family(
         float(drawn[int(0.025 * (draws - 1))]),
         float(drawn[math.ceil(0.975 * (draws - 1))]),
     )
+
+
+def visible_slope(
+    groups: list[Tensor], scale: str, band: tuple[float, float], resolution: float
+) -> float:
+    r"""Return the slope of log bandwidth that an even bank of the same length could show.
+
+    Each centre frequency is given the bandwidth that filters spread evenly on the scale would have,
+    one and a half times the distance to the next, but none below 1.33 fs / L, the bandwidth of a
+    Gaussian of which five standard deviations fit in.
+
+    Parameters
+    ----------
+    groups : list of Tensor
+        Centre frequencies in Hz, in one tensor for each bank.
+    scale : str
+        Name in `SCALES`.
+    band : pair of float
+        In Hz.
+    resolution : float
+        fs / L, in Hz.
+
+    Examples
+    --------
+    >>> centres = torch.logspace(2, 3.5, 40, dtype=torch.float64)
+    >>> round(visible_slope([centres], "log2", (62.5, 8000.0), 1.0), 3)
+    1.0
+    >>> visible_slope([centres], "log2", (62.5, 8000.0), 1000.0)
+    0.0
+    """
+    warp = SCALES[scale]
+    centres = torch.cat(groups)
+    each = max(1.0, len(centres) / sum(len(part) > 0 for part in groups))
+    low, high = warp(torch.tensor(band, dtype=torch.float64))
+    nearby = torch.stack([warp(centres * 0.999), warp(centres * 1.001)])
+    width = 1.5 * (high - low) / each * 0.002 * centres / (nearby[1] - nearby[0])
+    x, y = centres.log(), width.clamp_min(_TAPERED * resolution).log()
+    x = x - x.mean()
+    return float((x * y).sum() / (x * x).sum().clamp_min(1e-12))
 
 
 def cumulative_response(response: BankResponse, weights: Tensor | None = None) -> Tensor:

@@ -86,3 +86,30 @@ def _slope(x: Tensor, y: Tensor) -> Tensor:
     """Return the least-squares slope along the last axis."""
     x = x - x.mean(-1, keepdim=True)
     return (x * y).sum(-1) / (x * x).sum(-1)
+
+
+def check_question(
+    banks: list[BankResponse],
+    controls: list[BankResponse],
+    measure: str,
+    fewest: int,
+    band: tuple[float, float] | None,
+) -> None:
+    """Refuse what `auralise.filters.verdict.judge_scale` cannot answer."""
+    if not banks or not controls:
+        raise InvalidValueError(
+            f"got {len(banks)} banks and {len(controls)} controls; one of each is needed: without "
+            "the same architecture untrained, no scale can be ascribed to training"
+        )
+    kinds = {(bank.resolution, bank.nyquist) for bank in (*banks, *controls)}
+    if len(kinds) > 1:
+        shown = ", ".join(f"{r:g} Hz up to {n:g} Hz" for r, n in sorted(kinds))
+        raise InvalidValueError(
+            f"banks and controls must have one length and sample rate; they resolve {shown}"
+        )
+    if measure not in ("peak", "centroid", "median"):
+        raise InvalidValueError(f"measure must be peak, centroid or median, got {measure!r}")
+    if fewest < 4:
+        raise InvalidValueError(f"fewest must be at least 4, got {fewest}")
+    if band is not None and not 0 < band[0] < band[1]:
+        raise InvalidValueError(f"a band needs 0 < low < high, got {band[0]:g} to {band[1]:g} Hz")

@@ -10,7 +10,6 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from auralise.errors import InvalidValueError
 from auralise.filters.resampling import Interval, percentiles, resample
 from auralise.filters.response import BankResponse
 from auralise.filters.scales import (
@@ -19,6 +18,7 @@ from auralise.filters.scales import (
     cramer_von_mises_to_uniform,
     fit_family,
     stretch,
+    visible_slope,
     warp_to_unit,
     wasserstein_to_uniform,
 )
@@ -27,10 +27,14 @@ from auralise.filters.selectivity import (
     Banks,
     as_list,
     bandwidth_slope,
+    check_question,
     selectivity_gate,
 )
 
 FEWEST = 16
+LEAST_VISIBLE = 0.15
+"""Slopes of bandwidth below this, of log against log, are too near to 0 to be told from it."""
+
 _TIMES_CHANCE = 5.0  # so many more filters must pass the gate than untrained ones do
 
 
@@ -103,6 +107,9 @@ class Verdict:
         Of log bandwidth against log centre frequency; see `bandwidth_slope`.
     gate_of : str
         Which filters the gate lets pass only 1 % of.
+    visible_slope : float
+        The slope that an even bank with the same centre frequencies would show at this length; see
+        `auralise.filters.scales.visible_slope`.
     """
 
     finding: Finding
@@ -117,6 +124,7 @@ class Verdict:
     corner: Interval | None
     slope: Interval | None
     gate_of: str = "untrained filters"
+    visible_slope: float = math.inf
 
     @property
     def leading(self) -> tuple[str, ...]:
@@ -140,11 +148,17 @@ class Verdict:
         """Whether bandwidths grow with frequency if the nearest scale says so.
 
         On every scale but the linear one, filters that are evenly spread are also wider the higher
-        they lie. False if the slope's interval reaches down to 0 all the same.
+        they lie. False if the slope's interval reaches down to 0 all the same, though the length
+        would have let it be seen.
         """
         if not self.scales or self.slope is None or self.scales[0].scale == "linear":
             return True
-        return self.slope.low > 0
+        return self.slope.low > 0 or not self.widths_tell
+
+    @property
+    def widths_tell(self) -> bool:
+        """Whether filters of this length can show that bandwidths grow with frequency."""
+        return self.visible_slope >= LEAST_VISIBLE
 
     def _warnings(self) -> Iterator[str]:
         if not self.widths_agree:
@@ -152,6 +166,8 @@ class Verdict:
                 "Their bandwidths do not grow with frequency, as those of a bank on "
                 f"{self.scales[0].scale} do: spacing and bandwidth disagree, and it is none."
             )
+        if not self.widths_tell:
+            yield "At this length bandwidths could hardly be seen to grow with frequency."
 
     def _scale_words(self) -> str:
         best = self.scales[0]
@@ -237,7 +253,7 @@ def judge_scale(
         If there is no control, or banks and controls differ in length or sample rate.
     """
     banks, controls = as_list(banks), as_list(controls)
-    _check(banks, controls, measure, fewest, band)
+    check_question(banks, controls, measure, fewest, band)
     gate = selectivity_gate(controls if gate_from is None else gate_from)
     gate_of = "untrained filters" if gate_from is None else "filters of random taps"
     band = (banks[0].resolution, banks[0].nyquist) if band is None else band
@@ -251,7 +267,8 @@ def judge_scale(
     scales, learned = _rank(groups, untrained, band, draws, seed)
     corner = fit_family(groups, band, draws=draws, seed=seed)
     slope = bandwidth_slope(banks, gate, draws=draws, seed=seed)
-    return Verdict(_finding(scales), scales, *counts, learned, corner, slope, gate_of)
+    visible = visible_slope(groups, scales[0].scale, band, banks[0].resolution)
+    return Verdict(_finding(scales), scales, *counts, learned, corner, slope, gate_of, visible)
 
 
 def _rank(
@@ -315,29 +332,3 @@ def _centres(bank: BankResponse, measure: str, band: tuple[float, float], chosen
     """Return the centre frequencies of the chosen filters that lie in the band."""
     centres: Tensor = getattr(bank, measure)[chosen]
     return centres[(centres >= band[0]) & (centres <= band[1])]
-
-
-def _check(
-    banks: list[BankResponse],
-    controls: list[BankResponse],
-    measure: str,
-    fewest: int,
-    band: tuple[float, float] | None,
-) -> None:
-    if not banks or not controls:
-        raise InvalidValueError(
-            f"got {len(banks)} banks and {len(controls)} controls; one of each is needed: without "
-            "the same architecture untrained, no scale can be ascribed to training"
-        )
-    kinds = {(bank.resolution, bank.nyquist) for bank in (*banks, *controls)}
-    if len(kinds) > 1:
-        shown = ", ".join(f"{r:g} Hz up to {n:g} Hz" for r, n in sorted(kinds))
-        raise InvalidValueError(
-            f"banks and controls must have one length and sample rate; they resolve {shown}"
-        )
-    if measure not in ("peak", "centroid", "median"):
-        raise InvalidValueError(f"measure must be peak, centroid or median, got {measure!r}")
-    if fewest < 4:
-        raise InvalidValueError(f"fewest must be at least 4, got {fewest}")
-    if band is not None and not 0 < band[0] < band[1]:
-        raise InvalidValueError(f"a band needs 0 < low < high, got {band[0]:g} to {band[1]:g} Hz")
