@@ -6,9 +6,9 @@ samples in memory, and against two such loops at once, each with half of the fil
 the machine can give without any check. Read: one epoch of training steps on excerpts of clips from
 the cache, against the same from clips that are in memory, with the same random numbers. The sides
 take turns; each number is the fastest of ``--repeat`` turns, which others disturb least, and the
-ratio that of these. The first turn of the decoding processes, which have to import everything, is counted apart. Last, what
-16-bit integers would have lost. Wall times need a machine that does nothing else: the load is
-printed.
+ratio that of these. The first turn of the decoding processes, which have to import everything, is
+counted apart. Last, what 16-bit integers would have lost. Wall times need a machine that does
+nothing else: the load is printed.
 
     AURALISE_DATA=FOLDER python benchmarks/cache.py
 """
