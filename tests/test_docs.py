@@ -71,8 +71,9 @@ def test_a_command_on_a_page_exists_with_its_options(page, words):
         options = command.params
     else:
         assert words[0] in command.commands
-        options = command.commands[words[0]].params
-        words = words[1:]
+        while words and words[0] in getattr(command, "commands", {}):
+            command, words = command.commands[words[0]], words[1:]
+        options = command.params
     known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
     assert {word.split("=")[0] for word in words if word.startswith("-")} <= known | {"--help"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ app = typer.Typer(
     help="Serve the web dashboard until it is interrupted, or write one of its pages to a file.",
     invoke_without_command=True,
 )
+
+PORT = 8050
 
 Models = Annotated[
     list[Path] | None,
@@ -27,25 +30,13 @@ def dashboard(
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine need a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8050,
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = PORT,
 ) -> None:
     """Serve the web dashboard until it is interrupted, or write one of its pages to a file."""
     if context.invoked_subcommand is not None:
         context.obj = model
         return
-    from auralise.cli.console import setup_torch
-    from auralise.dashboards.app import create_app
-    from auralise.dashboards.server import Address, serve
-    from auralise.dashboards.service import Service
-
-    def ready(address: Address) -> None:
-        if address.warning:
-            typer.echo(f"auralise: warning: {address.warning}", err=True)
-        typer.echo(f"dashboard: {address.url}")
-
-    setup_torch()
-    service = Service(models=model or ())
-    serve(create_app(service), service, host=host, port=port, ready=ready)
+    run(model or (), host, port)
 
 
 @app.command()
@@ -75,3 +66,20 @@ def export(
     finally:
         service.close()
     typer.echo(f"page: {out} ({len(content) / 1e6:.1f} MB)")
+
+
+def run(models: Sequence[Path] = (), host: str = "127.0.0.1", port: int = PORT) -> None:
+    """Serve the dashboard until it is interrupted."""
+    from auralise.cli.console import setup_torch
+    from auralise.dashboards.app import create_app
+    from auralise.dashboards.server import Address, serve
+    from auralise.dashboards.service import Service
+
+    def ready(address: Address) -> None:
+        if address.warning:
+            typer.echo(f"auralise: warning: {address.warning}", err=True)
+        typer.echo(f"dashboard: {address.url}")
+
+    setup_torch()
+    service = Service(models=models)
+    serve(create_app(service), service, host=host, port=port, ready=ready)

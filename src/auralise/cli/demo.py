@@ -25,4 +25,16 @@ def demo(
     layer.run(request, DEFAULT_LAYER, UNITS, out, force, json)
     if not json:
         typer.echo("music: Kevin MacLeod, Vibe Ace, CC BY 3.0; open the report in a browser")
-        typer.echo(f"every unit, and songs of your own: {sys.argv[0]} dashboard")
+        offer_dashboard()
+
+
+def offer_dashboard() -> None:
+    """Say where to go on; where somebody sits at the terminal, go there if they like."""
+    from auralise.cli import dashboard
+
+    typer.echo(
+        f"every unit, and songs of your own: {sys.argv[0]} dashboard, "
+        f"then http://127.0.0.1:{dashboard.PORT}/ in a browser"
+    )
+    if sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm("start it now?", default=True):
+        dashboard.run()

@@ -1,0 +1,91 @@
+"""Take the pictures of the dashboard that the documentation shows.
+
+    python docs/dashboard_pictures.py
+
+Starts ``auralise dashboard`` with an empty cache, opens every page in Chromium at 1440 and 390
+pixels, light and dark, and writes ``docs/images/dashboard/<page>-<width>-<scheme>.webp``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+FOLDER = Path(__file__).parent / "images" / "dashboard"
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--mute-audio")
+ADDRESSES = {
+    "listen": "/listen?layer=conv3&unit=17",
+    "filters": "/filters?model=dieleman2014-raw-instruments&other=untrained",
+    "layers": "/layers?layer=conv2&tuning=tone",
+    "compare": "/compare?layer=conv3&unit=17",
+    "audit": "/audit?model=dieleman2014-raw-instruments&layer=conv2&unit=5",
+    "about": "/about",
+}
+HEIGHTS = {1440: 1500, 390: 2000}
+"""Of the pictures in pixels, by their width; what is below is cut off."""
+
+QUIET = """
+(() => {
+  const players = document.getElementById('players');
+  const graphs = [...document.querySelectorAll('.figure .dash-graph')];
+  return Boolean(document.querySelector('main h1'))
+    && !document.querySelector('.unit.waiting')
+    && (!players || players.dataset.state === 'ready')
+    && !document.querySelector('[data-dash-is-loading]')
+    && graphs.every((graph) => graph.querySelector('.main-svg'));
+})()
+"""
+
+
+def settle(page: Page, seconds: float = 60.0) -> None:
+    """Wait until a page has been quiet for a second and a half."""
+    end, calm = time.monotonic() + seconds, 0
+    while time.monotonic() < end and calm < 6:
+        calm = calm + 1 if page.evaluate(QUIET) else 0
+        time.sleep(0.25)
+
+
+def main() -> None:
+    """Take all pictures."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as aside, sync_playwright() as playwright:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "auralise", "dashboard", "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "XDG_CACHE_HOME": aside},
+        )
+        line = server.stdout.readline() if server.stdout else ""
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        try:
+            for width, height in HEIGHTS.items():
+                for scheme in ("light", "dark"):
+                    view = {"width": width, "height": 900}
+                    page = browser.new_context(color_scheme=scheme, viewport=view).new_page()
+                    for name, address in ADDRESSES.items():
+                        page.goto(line.split()[-1].rstrip("/") + address)
+                        settle(page)
+                        whole = page.screenshot(full_page=True)
+                        picture = Image.open(io.BytesIO(whole)).convert("RGB")
+                        picture = picture.crop((0, 0, width, min(height, picture.height)))
+                        target = FOLDER / f"{name}-{width}-{scheme}.webp"
+                        picture.save(target, quality=70, method=6)
+                    page.context.close()
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=60)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
