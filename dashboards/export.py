@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -112,7 +113,8 @@ def write_page(path: Path, content: str, *, force: bool = False) -> None:
         aside.write_text(content, encoding="utf-8")
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
