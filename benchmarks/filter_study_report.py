@@ -16,6 +16,7 @@ from filter_study_tables import (
     distances_table,
     measures_table,
     shape_table,
+    short_table,
 )
 
 from auralise.errors import AuraliseError
@@ -29,6 +30,7 @@ def report(docs: Path) -> None:
     page = docs / "filter-study.md"
     text = page.read_text(encoding="utf-8")
     sections = {
+        "short": short_table(conditions),
         "accuracy": accuracy_table(runs["runs"], runs["floors"]),
         "answer": "\n\n".join(answer(conditions, length) for length in LENGTHS),
         "counts": counts_table(conditions),

@@ -22,6 +22,49 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def short_table(conditions: Sequence[Condition]) -> str:
+    """Give the answers in a few words, one row for each length."""
+    rows = []
+    for length in LENGTHS:
+        trained = of(conditions, "trained", length)
+        if trained is None or not trained.verdict.scales:
+            rows.append([str(length), *["no verdict"] * 6])
+            continue
+        verdict = trained.verdict
+        mel = next(entry for entry in verdict.scales if entry.scale == "mel-htk")
+        said = "cannot be told from the nearest" if mel.leading else "ruled out"
+        if verdict.slope is None or not verdict.widths_tell:
+            widths = "cannot be told at this length"
+        elif verdict.slope.low > 0:
+            widths = f"grow: {verdict.slope}, {verdict.visible_slope:.2f} expected"
+        else:
+            widths = f"do not grow: {verdict.slope}, {verdict.visible_slope:.2f} expected"
+        beside = [_in_a_word(conditions, trained, kind) for kind in CONTROLS[1:]]
+        rows.append(
+            [
+                str(length),
+                f"{said} ({mel.wasserstein})",
+                ", ".join(verdict.leading),
+                widths,
+                *beside,
+            ]
+        )
+    head = ("length", "mel", "nearest, and not to be told from it", "bandwidths")
+    return table((*head, *(f"on mel, beside {NAMES[kind]}" for kind in CONTROLS[1:])), rows)
+
+
+def _in_a_word(conditions: Sequence[Condition], trained: Condition, kind: str) -> str:
+    control = of(conditions, kind, trained.length)
+    if control is None:
+        return "not trained"
+    if sum(map(len, control.tuned)) < 16:
+        return f"{sum(map(len, control.tuned))} tuned of {sum(len(b.peak) for b in control.banks)}"
+    found = difference(trained, control, "mel-htk")
+    if found.low <= 0 <= found.high:
+        return f"the same ({found})"
+    return f"{'nearer' if found.high < 0 else 'farther'} ({found})"
+
+
 def accuracy_table(runs: Sequence[dict[str, Any]], floors: Sequence[float]) -> str:
     """Say what each kind of training reached, and what it cost."""
     rows = []
