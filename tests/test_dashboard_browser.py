@@ -31,7 +31,7 @@ REFUSED = "the server responded with a status of 422"  # the browser's note on a
 RAW = "dieleman2014-raw-instruments"
 PAGES = {
     "/listen": "auralise.ready()",
-    f"/filters?model={RAW}": "document.querySelectorAll('.js-plotly-plot').length > 5",
+    f"/filters?model={RAW}": "auralise.ready() && document.querySelectorAll('.js-plotly-plot').length > 5",
     "/layers": "document.querySelectorAll('table.layers .reach').length > 9",
     "/compare": "auralise.ready() && document.querySelectorAll('.js-plotly-plot').length > 1",
     "/about": "document.querySelectorAll('h2').length > 3",

@@ -230,7 +230,10 @@
         return null;
       },
       play_tuning(clicks, stimulus) {
-        if (clicks) go({ tuning: null }), go({ tuning: stimulus });
+        if (!clicks) return window.dash_clientside.no_update;
+        const again = query().get("tuning") === stimulus; // it was cancelled, or the server restarted
+        if (again) go({ tuning: null });
+        setTimeout(() => go({ tuning: stimulus }), again ? 200 : 0);
         return window.dash_clientside.no_update;
       },
       point(clicks) {
