@@ -29,11 +29,12 @@ FLAGS = [
 AXE = (Path(__file__).parent / "assets" / "axe.min.js").read_text(encoding="utf-8")
 REFUSED = "the server responded with a status of 422"  # the browser's note on a refused file
 RAW = "dieleman2014-raw-instruments"
+GRAPHS = "document.querySelectorAll('.js-plotly-plot').length"
 PAGES = {
     "/listen": "auralise.ready()",
-    f"/filters?model={RAW}": "auralise.ready() && document.querySelectorAll('.js-plotly-plot').length > 5",
+    f"/filters?model={RAW}": f"auralise.ready() && {GRAPHS} > 5",
     "/layers": "document.querySelectorAll('table.layers .reach').length > 9",
-    "/compare": "auralise.ready() && document.querySelectorAll('.js-plotly-plot').length > 1",
+    "/compare": f"auralise.ready() && {GRAPHS} > 1",
     "/about": "document.querySelectorAll('h2').length > 3",
 }
 """Pages, and how to see that each is there."""
