@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
@@ -9,7 +11,7 @@ from dash.development.base_component import Component
 from auralise import __version__
 
 from . import ids
-from .pages import PAGES
+from .pages import Page, pages_of
 from .service import Service
 
 _THEME = {
@@ -39,18 +41,19 @@ def create_app(service: Service) -> Dash:
     index = app.index_string.replace("<html>", '<html lang="en">')
     # Dash puts its scripts into a footer, which would be a second one.
     app.index_string = index.replace("<footer>", "<div>").replace("</footer>", "</div>")
-    app.layout = shell()
+    kept = pages_of(service)
+    app.layout = shell(kept)
     # Lets Dash check the ids of every page's callbacks, not only of the page on show.
     app.validation_layout = html.Div(  # type: ignore[assignment]
-        [shell(), *(page.layout(service) for page in PAGES)]
+        [shell(kept), *(page.layout(service) for page in kept)]
     )
 
     @app.callback(Output(ids.PAGE, "children"), Input(ids.URL, "pathname"))
     def show(pathname: str | None) -> Component:
         path = "/" + (pathname or "").strip("/")
         if path == "/":
-            return PAGES[0].layout(service)
-        pages = {page.PATH: page for page in PAGES}
+            return kept[0].layout(service)
+        pages = {page.PATH: page for page in kept}
         return pages[path].layout(service) if path in pages else missing(path)
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
@@ -59,14 +62,14 @@ def create_app(service: Service) -> Dash:
         Input(ids.URL, "pathname"),
         Input(ids.PAGE, "children"),
     )
-    for page in PAGES:
+    for page in kept:
         page.register(app, service)
     return app
 
 
-def shell() -> Component:
+def shell(kept: Sequence[Page]) -> Component:
     """Return the frame that every page shares."""
-    links = [html.A(page.TITLE, href=page.PATH, **{"data-page": page.PATH}) for page in PAGES]  # type: ignore[arg-type]
+    links = [html.A(page.TITLE, href=page.PATH, **{"data-page": page.PATH}) for page in kept]  # type: ignore[arg-type]
     frame: Component = dmc.MantineProvider(
         [
             dcc.Location(id=ids.URL, refresh=False),

@@ -101,6 +101,10 @@ def equip(
     secret = service.cache.secret
     protect(app, Rules(host, token, names, secret, allowance))
     register_media(app.server, service.cache)
+    if service.atlas is not None:
+        from .atlas import register_atlas
+
+        register_atlas(app.server, service.atlas)
     register_uploads(app.server, service.songs, decoders, limits)
 
     @app.server.get("/health")  # type: ignore[untyped-decorator]

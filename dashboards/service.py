@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auralise import __version__
 from auralise.activations.receptive_field import ReceptiveField
@@ -36,6 +36,11 @@ from .studio import Studio, key_of
 from .trials import Trials
 from .views import DEMO, View, parse_view
 
+if TYPE_CHECKING:
+    from auralise.atlas import Atlas
+
+    from .atlas import AtlasRoom
+
 MAX_BYTES = 2 * 1024**3
 """Limit of the cache on disk, unless told otherwise."""
 
@@ -51,6 +56,8 @@ class Service:
         Folders of networks to serve beside those that come with the package.
     max_bytes : int
         Limit of the cache on disk.
+    atlas : Atlas, optional
+        Of a collection, for two pages more.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class Service:
         *,
         models: Sequence[Path] = (),
         max_bytes: int = MAX_BYTES,
+        atlas: Atlas | None = None,
     ) -> None:
         folder = default_folder() if folder is None else folder
         self.cache = DiskCache(folder / "results", max_bytes)
@@ -70,6 +78,11 @@ class Service:
         self._activities: Recent[Mapping[str, Activity]] = Recent(16)
         self.studio = Studio(self.cache, self.networks, folder / "uploads", self._activities.drop)
         self.songs = self.studio.songs
+        self.atlas: AtlasRoom | None = None
+        if atlas is not None:
+            from .atlas import AtlasRoom  # brings along what only an atlas needs
+
+            self.atlas = AtlasRoom(atlas, self.cache, self.networks)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -85,6 +98,12 @@ class Service:
     def phases(self) -> tuple[str, ...]:
         """Names of the phase methods."""
         return tuple(sorted(PHASE_METHODS))
+
+    def require_atlas(self) -> AtlasRoom:
+        """Return the atlas; `InvalidValueError` if the dashboard was given none."""
+        if self.atlas is None:
+            raise InvalidValueError("this dashboard has no atlas; start it with --atlas FOLDER")
+        return self.atlas
 
     def layers(self, model: str) -> tuple[Layer, ...]:
         """Return the layers of a network; `UnknownNameError` if there is no such network."""
@@ -223,6 +242,8 @@ class Service:
         view = self.resolve(View())
         strongest = self.activity(view).strongest()
         self.render(replace(view, unit=int(strongest[0])))
+        if self.atlas is not None:
+            self.atlas.points("units", "", "pca")
 
     def song_list(self, session: str = "") -> list[SongInfo]:
         """Return the songs that a visitor may choose from."""

@@ -96,6 +96,7 @@ AT_HOME = {
     "skimage": ("auralise.spectral.texture", "auralise.spectral.binary_patterns"),
     "sklearn": ("auralise.training.fusion",),
     "torchmetrics": ("auralise.training",),
+    "umap": ("auralise.atlas.maps",),
     "waitress": ("auralise.dashboards",),
     "webdataset": ("auralise.datasets.shards",),
     "yaml": ("auralise.training.recipes",),

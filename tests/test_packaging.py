@@ -113,7 +113,11 @@ def test_what_the_package_imports_is_a_dependency_of_its_own():
     wanted = [*PROJECT["project"]["dependencies"]]
     wanted += [r for name in ("train", "dashboard", "atlas", "ray", "captum") for r in extras[name]]
     declared = {re.match(r"[A-Za-z0-9_.-]+", r)[0].lower() for r in wanted}
-    declared.add("mirdata")  # asked for only by those who download through it, with a message
+    declared |= {
+        "mirdata",
+        "umap-learn",
+        "umap",
+    }  # asked for only where they are used, with a message
     borrowed = [
         f"{path} imports {top}"
         for folder in ("src/auralise", "dashboards")

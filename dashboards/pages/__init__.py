@@ -34,3 +34,16 @@ class Page(Protocol):
 
 PAGES: tuple[Page, ...] = (listen, filters, layers, compare, audit, claims, about)
 """In the order of the navigation; the first is also at ``/``."""
+
+
+def pages_of(service: Service) -> tuple[Page, ...]:
+    """Return the pages of a dashboard, in the order of the navigation.
+
+    Two more where there is an atlas; what they need is imported then only.
+    """
+    if service.atlas is None:
+        return PAGES
+    from . import map as map_page
+    from . import unit as unit_page
+
+    return (*PAGES[:-1], unit_page, map_page, PAGES[-1])

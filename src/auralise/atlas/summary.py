@@ -167,11 +167,8 @@ def _units_table(found: Sequence[_LayerSummary], rates: _Rates) -> pa.Table:
             }
             for key, value in row.items():
                 rows.setdefault(key, []).append(value)
-    table = pa.table(rows)
-    return table.set_column(
-        table.column_names.index("layer_number"), "layer_number",
-        table["layer_number"].cast(pa.int32()),
-    )  # fmt: skip
+    floats = {key: pa.array(rows.pop(key), pa.float64()) for key in ("auc", "q")}
+    return pa.table({**rows, **floats})
 
 
 def _best_label(layer: _LayerSummary, q: NDArray[np.float64], channel: int) -> dict[str, Any]:
@@ -179,7 +176,7 @@ def _best_label(layer: _LayerSummary, q: NDArray[np.float64], channel: int) -> d
     auc = layer.selectivity.auc[channel]
     known = np.isfinite(q[channel])
     if not known.any():
-        return {"label": "", "auc": float("nan"), "q": float("nan")}
+        return {"label": "", "auc": None, "q": None}
     best = int(np.where(known, auc, -1).argmax())
     return {"label": layer.labels[best], "auc": float(auc[best]), "q": float(q[channel, best])}
 
@@ -204,10 +201,10 @@ def _labels_table(found: Sequence[_LayerSummary], rates: _Rates) -> pa.Table:
                     "label": pa.array(list(layer.labels) * units, pa.string()),
                     "groups": pa.array(np.tile(layer.groups, units)),
                     **{
-                        key: pa.array(getattr(chosen, key).reshape(-1))
+                        key: pa.array(getattr(chosen, key).reshape(-1), from_pandas=True)
                         for key in ("mean", "low", "high", "auc", "p")
                     },
-                    "q": pa.array(q.reshape(-1)),
+                    "q": pa.array(q.reshape(-1), from_pandas=True),
                 }
             )
         )
@@ -224,9 +221,9 @@ def _evidence_table(found: Sequence[_LayerSummary], rates: _Rates) -> pa.Table:
                     "layer": pa.array([layer.layer.name] * units * len(NAMES)),
                     "channel": pa.array(np.repeat(np.arange(units, dtype=np.int32), len(NAMES))),
                     "descriptor": pa.array(list(NAMES) * units),
-                    "rho": pa.array(layer.rho.reshape(-1)),
-                    "p": pa.array(layer.p.reshape(-1)),
-                    "q": pa.array(q.reshape(-1)),
+                    "rho": pa.array(layer.rho.reshape(-1), from_pandas=True),
+                    "p": pa.array(layer.p.reshape(-1), from_pandas=True),
+                    "q": pa.array(q.reshape(-1), from_pandas=True),
                 }
             )
         )

@@ -27,6 +27,12 @@ Models = Annotated[
 def dashboard(
     context: typer.Context,
     model: Models = None,
+    atlas: Annotated[
+        str | None, typer.Option(help="Folder or URL of an atlas; gives two pages more.")
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(help="Where the atlas's collection has moved to.")
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine need a token.")
     ] = "127.0.0.1",
@@ -36,7 +42,7 @@ def dashboard(
     if context.invoked_subcommand is not None:
         context.obj = model
         return
-    run(model or (), host, port)
+    run(model or (), host, port, atlas=atlas, root=root)
 
 
 @app.command()
@@ -68,7 +74,14 @@ def export(
     typer.echo(f"page: {out} ({len(content) / 1e6:.1f} MB)")
 
 
-def run(models: Sequence[Path] = (), host: str = "127.0.0.1", port: int = PORT) -> None:
+def run(
+    models: Sequence[Path] = (),
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    *,
+    atlas: str | None = None,
+    root: str | None = None,
+) -> None:
     """Serve the dashboard until it is interrupted."""
     from auralise.cli.console import setup_torch
     from auralise.dashboards.app import create_app
@@ -81,5 +94,10 @@ def run(models: Sequence[Path] = (), host: str = "127.0.0.1", port: int = PORT) 
         typer.echo(f"dashboard: {address.url}")
 
     setup_torch()
-    service = Service(models=models)
+    opened = None
+    if atlas is not None:
+        from auralise.atlas import Atlas
+
+        opened = Atlas.open(atlas, root=root)
+    service = Service(models=models, atlas=opened)
     serve(create_app(service), service, host=host, port=port, ready=ready)

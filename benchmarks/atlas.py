@@ -1,0 +1,253 @@
+"""How the atlas grows: time, memory and queries on collections of 1,000 to 16,000 short clips.
+
+    python benchmarks/atlas.py scale --out FOLDER
+    python benchmarks/atlas.py ray --out FOLDER
+    python benchmarks/atlas.py show --out FOLDER
+
+The clips are made by a formula, each of other samples. Every measurement runs in a process of its
+own, on one thread, and is kept in FOLDER: a call that was ended goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from auralise.atlas import Atlas, Options, build
+from auralise.atlas.decoding import STRETCH_SECONDS
+from auralise.audio.files import read_audio
+from auralise.audio.resampling import resample
+from auralise.audio.waveform import Waveform
+from auralise.audio.writing import write_audio
+from auralise.models.base import MODELS, ModelCard, MusicNetwork
+
+SIZES = (1000, 4000, 16000)
+SECONDS, RATE = 2.0, 22050
+LABELS = ("low", "high", "noise", "pulses")
+
+
+def network(width: float) -> MusicNetwork:
+    """Return an untrained network of the first auralised kind, for clips of two seconds."""
+    architecture = MODELS["choi2016"].configure(width=width, seconds=SECONDS)
+    torch.manual_seed(0)
+    module = architecture.build(len(LABELS)).eval()
+    card = ModelCard("scale", architecture.frontend(), LABELS, SECONDS)
+    return MusicNetwork(module, card)
+
+
+def make(folder: Path, clips: int) -> Path:
+    """Write clips that are not there yet."""
+    time_ = np.arange(round(SECONDS * RATE)) / RATE
+    for number in range(clips):
+        label = LABELS[number % len(LABELS)]
+        path = folder / label / f"{number:06}.wav"
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn = np.random.default_rng(number)
+        hertz = drawn.uniform(80, 300) if label == "low" else drawn.uniform(1000, 4000)
+        samples = np.sin(2 * np.pi * hertz * time_)
+        if label == "noise":
+            samples = drawn.standard_normal(len(time_)) / 4
+        elif label == "pulses":
+            samples *= (time_ * drawn.uniform(2, 8)) % 1 < 0.1
+        samples = 0.5 * samples + 1e-3 * drawn.standard_normal(len(time_))
+        sound = torch.from_numpy(samples.clip(-1, 1)).float()[None]
+        write_audio(path, Waveform(sound, RATE), subtype="PCM_16")
+    return folder
+
+
+def measure_build(sounds: Path, out: Path) -> dict[str, Any]:
+    """Make an atlas in this process, and ask it."""
+    shutil.rmtree(out, ignore_errors=True)
+    started, cpu = time.perf_counter(), time.process_time()
+    report = build(str(sounds), network(0.5), out, options=Options(workers=0, device="cpu"))
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    queries = []
+    for channel in range(20):
+        asked = time.perf_counter()
+        found = Atlas.open(out).unit(f"conv3:{channel}").top(9)
+        queries.append(time.perf_counter() - asked)
+        if len(found) != 9:
+            raise RuntimeError(f"a unit has {len(found)} clips")
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    return {
+        "clips": report.manifest.counts["clips"],
+        "units": report.manifest.counts["units"],
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "peak_mb": peak,
+        "query_ms": 1000 * float(np.median(queries)),
+        "query_ms_worst": 1000 * max(queries),
+        "megabytes": size / 1e6,
+    }
+
+
+def measure_alone(sounds: Path) -> dict[str, Any]:
+    """Decode the clips and run the network over them, and nothing else."""
+    made = network(0.5)
+    frontend = made.card.frontend
+    module = frontend.module
+    length = round(SECONDS * frontend.sample_rate)
+    decoding = forward = cpu_decoding = cpu_forward = 0.0
+    waiting: list[torch.Tensor] = []
+    paths = sorted(sounds.rglob("*.wav"))
+    for number, path in enumerate(paths, 1):
+        started, cpu = time.perf_counter(), time.process_time()
+        sound = read_audio(path, start=0.0, seconds=STRETCH_SECONDS, allow_truncated=True)
+        samples = resample(sound.waveform.mono(), frontend.sample_rate).samples[0, :length]
+        waiting.append(samples)
+        decoding += time.perf_counter() - started
+        cpu_decoding += time.process_time() - cpu
+        if len(waiting) == 8 or number == len(paths):
+            started, cpu = time.perf_counter(), time.process_time()
+            with torch.no_grad():
+                made.module(module(torch.stack(waiting)))
+            forward += time.perf_counter() - started
+            cpu_forward += time.process_time() - cpu
+            waiting = []
+    return {
+        "clips": len(paths),
+        "decoding": decoding,
+        "forward": forward,
+        "cpu_seconds": cpu_decoding + cpu_forward,
+    }
+
+
+def measure_ray(sounds: Path, out: Path, workers: int) -> dict[str, Any]:
+    """Let Ray make the atlas; its own start is left out by counting from the first part on."""
+    shutil.rmtree(out, ignore_errors=True)
+    times: list[float] = []
+
+    def note(stage: str, done: int, total: int) -> None:
+        if stage == "hearing shards":
+            times.append(time.perf_counter())
+
+    options = Options(engine="ray", workers=workers, device="cpu", shard_clips=16)
+    build(str(sounds), network(1.0), out, options=options, progress=note)
+    skipped = len(times) // 4  # until all actors are there
+    rate = 16 * (len(times) - 1 - skipped) / (times[-1] - times[skipped])
+    return {"workers": workers, "clips_per_second": rate, "parts": len(times)}
+
+
+def run(name: str, out: Path, *arguments: str) -> dict[str, Any]:
+    """Measure in a process of its own, unless that was done."""
+    kept = out / f"{name}.json"
+    if not kept.exists():
+        command = [sys.executable, __file__, "one", "--out", str(out), "--what", *arguments]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        kept.write_text(found.stdout.splitlines()[-1] + "\n")
+    return json.loads(kept.read_text())
+
+
+def one(out: Path, what: list[str]) -> None:
+    """Measure one thing and print it."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    kind, number = what[0], int(what[1])
+    if kind == "build":
+        found = measure_build(out / f"sounds-{number}", out / f"atlas-{number}")
+    elif kind == "alone":
+        found = measure_alone(out / f"sounds-{number}")
+    else:
+        found = measure_ray(out / "sounds-ray", out / "atlas-ray", number)
+    print(json.dumps(found))
+
+
+def scale(out: Path, sizes: list[int]) -> None:
+    """Measure all sizes, and the way without an atlas."""
+    for size in sizes:
+        make(out / f"sounds-{size}", size)
+        if size == min(sizes):
+            run(f"alone-{size}", out, "alone", str(size))
+        run(f"build-{size}", out, "build", str(size))
+    show(out)
+
+
+def ray(out: Path, clips: int) -> None:
+    """Measure one actor and two."""
+    make(out / "sounds-ray", clips)
+    for workers in (1, 2):
+        run(f"ray-{workers}", out, "ray", str(workers))
+    show(out)
+
+
+def show(out: Path) -> None:
+    """Print what was measured."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(out.glob("*.json"))}
+    builds = sorted((v for k, v in found.items() if k.startswith("build-")), key=_clips)
+    print("clips   seconds  ms/clip  CPU ms/clip  peak MB  query ms  worst ms  MB")
+    for row in builds:
+        per = [1000 * row[key] / row["clips"] for key in ("seconds", "cpu_seconds")]
+        print(
+            f"{row['clips']:6}  {row['seconds']:7.1f}  {per[0]:7.2f}  {per[1]:11.2f}  "
+            f"{row['peak_mb']:7.0f}  {row['query_ms']:8.1f}  {row['query_ms_worst']:8.1f}  "
+            f"{row['megabytes']:.1f}"
+        )
+    if len(builds) > 1:
+        first, last = builds[0], builds[-1]
+        for key in ("seconds", "cpu_seconds"):
+            ratio = last[key] / last["clips"] / (first[key] / first["clips"])
+            print(f"{key} per clip at {last['clips']} against {first['clips']}: {ratio:.3f}")
+        print(f"peak memory likewise: {last['peak_mb'] / first['peak_mb']:.3f}")
+    for name, row in found.items():
+        if name.startswith("alone-"):
+            alone = (row["decoding"] + row["forward"]) / row["clips"]
+            alone_cpu = row["cpu_seconds"] / row["clips"]
+            print(
+                f"decoding {1000 * row['decoding'] / row['clips']:.2f} ms a clip, one forward pass "
+                f"{1000 * row['forward'] / row['clips']:.2f} ms"
+            )
+            for each in builds:
+                ratios = (
+                    each["seconds"] / each["clips"] / alone,
+                    each["cpu_seconds"] / each["clips"],
+                )
+                print(
+                    f"an atlas of {each['clips']} takes {ratios[0]:.2f} times as long, "
+                    f"{ratios[1] / alone_cpu:.2f} times the CPU time"
+                )
+    if "ray-1" in found and "ray-2" in found:
+        one_, two = (found[f"ray-{n}"]["clips_per_second"] for n in (1, 2))
+        print(
+            f"Ray: {one_:.1f} clips a second with one actor, {two:.1f} with two: {two / one_:.2f}"
+        )
+
+
+def _clips(row: dict[str, Any]) -> int:
+    return int(row["clips"])
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("scale", "ray", "show", "one"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--clips", type=int, default=640, help="of the measurement of Ray")
+    parser.add_argument("--what", nargs="+", default=[])
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.part == "scale":
+        scale(given.out, given.sizes)
+    elif given.part == "ray":
+        ray(given.out, given.clips)
+    elif given.part == "show":
+        show(given.out)
+    else:
+        one(given.out, given.what)
+
+
+if __name__ == "__main__":
+    main()
