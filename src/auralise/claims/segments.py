@@ -68,9 +68,9 @@ def try_segments(context: Context) -> Evidence:
             Sound("short", "a short segment of it", Waveform(middle[None], context.sample_rate)),
         ),
         (
-            "A short segment is set into silence, as short clips are in training. Segments follow "
-            "each other without overlap, within the middle of each clip; segments that are silent "
-            "are left out.",
+            "A short segment is set into silence, as short clips are in training. A network that "
+            "has met none may mind the silence, not only the shortness. Segments follow each other "
+            "without overlap, within the middle of each clip; silent ones are left out.",
         ),
     )
 
