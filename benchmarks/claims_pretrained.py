@@ -57,8 +57,8 @@ PLAIN = {
     "{2:.0%} alike.",
     "spectrograms": "Behind a spectrogram, the share of clips that the same network gets right is "
     "higher by {0:.2f}.",
-    "refinements": "In the first comparison of the table, the share of clips that are right changes "
-    "by {0:+.3f}.",
+    "refinements": "In the first comparison of the table, the share of clips that are right "
+    "changes by {0:+.3f}.",
 }
 """What the numbers of a claim say, in words; the fields are its parts in their order."""
 
