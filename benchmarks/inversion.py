@@ -4,6 +4,7 @@ The network is five blocks of convolution (64 channels, 3 x 3), batch normalisat
 max-pooling by 2; the input has 96 x 256 places; single precision, one thread. The layer is a
 block's ReLU, the method guided backpropagation, the targets the strongest position of each unit or
 its whole map. Every variant runs in a process of its own, in turns with the other; times are
+processor times of its one thread, which other work on the machine changes less than a clock's,
 medians of ``--repeat`` such runs, each after a warm-up with two units (in which the cropped way is
 compared with autograd's, as it is once for each network, layer and shape of input), memory the
 larger of the processes' peaks. The loop makes a new object for each unit, because one object gets
@@ -97,9 +98,9 @@ def measure(variant: str, block: int, target: str) -> dict[str, object]:
     network, features = five_blocks(), torch.rand(SHAPE, generator=torch.Generator().manual_seed(1))
     layer = 4 * block - 2
     METHODS[variant](network, features, layer, 2, target)
-    begun = time.perf_counter()
+    begun = time.process_time()
     maps = METHODS[variant](network, features, layer, CHANNELS, target)
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     norms = [relevance.norm().item() for relevance in maps]
     return {"seconds": seconds, "peak": peak, "norms": norms}
@@ -139,10 +140,10 @@ def songs(block: int, counts: list[int], repeat: int) -> None:
     taken: dict[int, list[float]] = {count: [] for count in counts}
     for _ in range(repeat):
         for count in counts:
-            begun = time.perf_counter()
+            begun = time.process_time()
             for features in inputs[:count]:
                 with_auralise(network, features, layer, CHANNELS, "peak")
-            taken[count].append(time.perf_counter() - begun)
+            taken[count].append(time.process_time() - begun)
     one = median(taken[counts[0]]) / counts[0]
     print("| block | songs | time | of one song's | per song |")
     print("|---|---|---|---|---|")

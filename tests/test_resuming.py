@@ -103,7 +103,7 @@ def test_a_killed_command_goes_on_where_it_stopped(tmp_path):
     out = tmp_path / "conv1"
     command = [
         sys.executable, "-m", "auralise", "layer", "demo", "--layer", "conv1", "--top", "4",
-        "--seconds", "2", "--method", "occlusion", "--out", str(out),
+        "--method", "gradient", "--no-audit", "--out", str(out),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     running = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
