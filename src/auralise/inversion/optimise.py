@@ -24,6 +24,7 @@ from auralise.inversion.progress import tell
 from auralise.inversion.scalars import Scalar, inverted
 
 DEFAULTS = InversionOptions()
+_LOUDER = (1.0, 3.0, 10.0)  # of the noise that a search begins with, until the unit answers
 OWN_INPUT = "an input of its own, no part of the source"
 
 Flags = tuple[str, ...]
@@ -176,9 +177,10 @@ class ActivationMaximisation:
             price = self.energy * box.height(found).mean()
             return price - answer.mean() / unit_of_answer, answer
 
-        start = painted.noise(self.seed)
+        noise = painted.noise(self.seed)
         flags: Flags = ()
-        if not _moves(loss, start):
+        start = next((noise * f for f in _LOUDER if _moves(loss, noise * f)), None)
+        if start is None:
             start = painted.of(box.inside(features))
             flags = ("begun at the source: no gradient from noise",)
         coefficients, steps = _descend(
