@@ -17,6 +17,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from inspect import signature
@@ -66,10 +67,9 @@ def go(name: str, data: Path, out: Path, width: float) -> dict[str, Any]:
     trained = json.loads(auralise(*training_words(name, genres, place, width)))
     words = ("evaluate", place, "--data", f"folder:{genres}", "--out", place / "evaluation")
     scores = json.loads(auralise(*words, "--json", "--force"))
-    layers = json.loads(auralise("layers", place, "--json"))
-    layer = next(
-        item["name"] for item in layers if "conv" in item["name"] or "frames" in item["name"]
-    )
+    layers = json.loads(auralise("layers", place, "--all", "--json"))
+    named = [item["name"] for item in layers]  # a fusion has its network inside
+    layer = next(name for name in named if re.search(r"(^|\.)(conv\d|frames)$", name))
     heard = json.loads(
         auralise(
             "layer", song, "--model", place, "--layer", layer, "--top", 1, "--seconds", 10,
