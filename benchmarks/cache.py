@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=3000, help="at most, of each collection")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--epoch-tracks", type=int, default=192, help="at most, for an epoch")
+    parser.add_argument("--rate", type=int, default=16000, help="of the cache that is made, in Hz")
     parser.add_argument("--making", action="store_true", help="only how fast it is made")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -159,7 +160,7 @@ def main() -> None:
         tracks = open_dataset(place.format(root)).tracks
         chosen[name] = [tracks[i] for i in np.random.default_rng(0).permutation(len(tracks))]
         chosen[name] = chosen[name][: options.tracks]
-        loop, two, cache, first = making(chosen[name], rate, options.repeat)
+        loop, two, cache, first = making(chosen[name], options.rate, options.repeat)
         print(
             f"| {name} | {len(chosen[name])} | {loop:.2f} s | {two:.2f} s | {cache:.2f} s "
             f"| {loop / cache:.2f} x | {first:.2f} s |"
