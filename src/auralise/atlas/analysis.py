@@ -15,7 +15,7 @@ from torch import Tensor
 from auralise.activations.recorder import record_reduced
 from auralise.atlas.decoding import SILENCE, Source, Stretch
 from auralise.atlas.descriptors import FRAMES_PER_SECOND
-from auralise.atlas.histogram import count
+from auralise.atlas.histogram import sweep
 from auralise.atlas.layers import Layer
 from auralise.errors import NetworkError
 from auralise.models.base import MusicNetwork
@@ -164,7 +164,7 @@ class _Reduced:
 
     peak: NDArray[np.float32]
     position: NDArray[np.int64]
-    mean: NDArray[np.float32]
+    mean: NDArray[np.float64]
     histogram: NDArray[np.int64]
     finite: NDArray[np.bool_]
 
@@ -181,16 +181,15 @@ class _Reduced:
 def _reduced(output: Tensor, *, kept: int) -> _Reduced:
     """Reduce (batch, channels, ...) to its peaks, means and counts."""
     flat = output[:kept].float().flatten(2) if output.ndim > 2 else output[:kept].float()[..., None]
-    position = flat.argmax(2)
-    peak = flat.gather(2, position[..., None])[..., 0]
-    mean = flat.mean(2)
+    counts, position, mean = sweep(flat)
+    peak = flat.gather(2, position.to(flat.device)[..., None])[..., 0]
     finite = mean.isfinite().all(1)
     return _Reduced(
         peak.cpu().numpy(),
-        position.cpu().numpy(),
-        mean.cpu().numpy(),
-        count(flat).numpy(),
-        finite.cpu().numpy(),
+        position.numpy(),
+        mean.numpy(),
+        counts.numpy(),
+        finite.numpy(),
     )
 
 
@@ -238,12 +237,14 @@ class _Running:
             self._add(name, start, new)
 
     def _add(self, name: str, start: int, new: _Reduced) -> None:
-        mean = new.mean.astype(np.float64)
+        mean = new.mean
         if name not in self._results:
             window = np.full(len(new.peak), start, np.uint32)
             position = new.position.astype(np.uint32)
             counts = new.histogram.astype(np.uint32)
-            self._results[name] = LayerResult(new.peak.copy(), new.mean, window, position, counts)
+            self._results[name] = LayerResult(
+                new.peak.copy(), mean.astype(np.float32), window, position, counts
+            )
             self._sums[name] = mean
             return
         old = self._results[name]

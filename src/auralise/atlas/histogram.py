@@ -60,6 +60,62 @@ def _count(bits: NDArray[np.uint32], bins: NDArray[np.intp], out: NDArray[np.int
             out[row, bins[bits[row, place] >> 23]] += 1
 
 
+@compiled
+def _sweep(
+    values: NDArray[np.float32],
+    bits: NDArray[np.uint32],
+    bins: NDArray[np.intp],
+    counts: NDArray[np.int64],
+    at: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> None:
+    for row in range(values.shape[0]):
+        best = values[row, 0]
+        place = 0
+        total = 0.0
+        for column in range(values.shape[1]):
+            value = values[row, column]
+            counts[row, bins[bits[row, column] >> 23]] += 1
+            total += value
+            if value > best:
+                best = value
+                place = column
+        at[row] = place
+        sums[row] = total
+
+
+def sweep(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return counts, place of the first highest value, and mean of each row, in one pass.
+
+    Parameters
+    ----------
+    values : Tensor, float32, shape (..., places)
+
+    Returns
+    -------
+    counts : Tensor, int64, shape (..., BINS)
+    at : Tensor, int64, shape (...)
+    mean : Tensor, float64, shape (...)
+        Not finite where a value is not. All three are on the CPU.
+
+    Examples
+    --------
+    >>> counts, at, mean = sweep(torch.tensor([[0.0, 3.0, 3.0, -2.0]]))
+    >>> at.tolist(), mean.tolist()
+    ([1], [1.0])
+    """
+    shape = values.shape[:-1]
+    if values.device.type != "cpu":
+        mean = values.double().mean(-1)
+        return count(values), values.argmax(-1).cpu(), mean.cpu()
+    rows = values.detach().float().reshape(-1, values.shape[-1]).contiguous().numpy()
+    counts = np.zeros((len(rows), BINS), np.int64)
+    at, sums = np.zeros(len(rows), np.int64), np.zeros(len(rows))
+    _sweep(rows, rows.view(np.uint32), _BIN_OF_CODE, counts, at, sums)
+    found = (counts.reshape(*shape, BINS), at.reshape(shape), sums.reshape(shape) / rows.shape[1])
+    return torch.from_numpy(found[0]), torch.from_numpy(found[1]), torch.from_numpy(found[2])
+
+
 def count(values: Tensor) -> Tensor:
     """Count the values of each row in octaves.
 

@@ -15,7 +15,7 @@ from auralise.atlas.parts import Shard, each_part
 from auralise.atlas.store import Store
 from auralise.frontends.base import Frontend
 
-SAMPLE = 4096
+SAMPLE = 1024
 """Clips that names and nearest units are found by, where there are more: those whose checksums
 come first, which is as good as by lot, and the same for everybody."""
 
