@@ -81,14 +81,15 @@ def jobs_of(
 ) -> Iterator[tuple[Line, Callable[[], Line]]]:
     """Name all that there is to do, excerpt by excerpt."""
     loaded = {name: load(name) for name in networks}
-    for kind, job in (("mask", masks_job), ("literature", literature_job)):
+    for shallow in (False, True):
         for excerpt in excerpts(CLIPS):
             for name, network in loaded.items():
                 for layer in LAYERS[name]:
-                    if layers and layer not in layers:
+                    if (layers and layer not in layers) or shallow != (layer == LAYERS[name][0]):
                         continue
-                    line = {"network": name, "layer": layer, "excerpt": excerpt.name, "kind": kind}
-                    yield line, bind(job, network, excerpt, data, layer)
+                    line = {"network": name, "layer": layer, "excerpt": excerpt.name}
+                    for kind, job in (("mask", masks_job), ("literature", literature_job)):
+                        yield {**line, "kind": kind}, bind(job, network, excerpt, data, layer)
 
 
 def load(name: str) -> MusicNetwork:
