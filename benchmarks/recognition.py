@@ -198,7 +198,9 @@ def rate_table(lines: Sequence[Line], layers: Sequence[str]) -> str:
             plain, hard = ([rates[kind] for rates in found] for kind in ("none", "all"))
             cells.append(f"{cell(plain)}, {cell(hard)}" if found else "-")
         rows.append([{"random": "random mask"}.get(name, name), *cells])
-    return table(["method, sonification", *layers], rows)
+    masks = [line["layer"] for line in lines if line["kind"] == "mask"]
+    counts = {layer: masks.count(layer) for layer in layers}
+    return table(["method, sonification", *(f"{n}, {c} excerpts" for n, c in counts.items())], rows)
 
 
 def cell(values: Sequence[float]) -> str:
