@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from auralise.audio.files import read_audio
 from auralise.audio.writing import write_audio
@@ -27,6 +28,9 @@ NETWORKS = {
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 ABOUT_TRAININGS = ("spectrograms", "refinements")
 """Claims that are about trainings, not about the network: shown once."""
+
+SYNTHESISED = ("spectrograms", "mel", "invariance", "onsets", "harmony", "key", "distance")
+"""Claims whose sounds are made of numbers, so that they may be passed on."""
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -76,7 +80,7 @@ def run(name: str, data: Path, out: Path) -> None:
             raise
 
 
-def section(name: str, out: Path, docs: Path, first: bool) -> list[str]:
+def section(name: str, out: Path, docs: Path, first: bool, heard: set[str]) -> list[str]:
     """Return the lines of one network, and copy its figures and sounds."""
     found = json.loads((out / name / "claims.json").read_text(encoding="utf-8"))
     claims = [c for c in found["claims"] if first or c["name"] not in ABOUT_TRAININGS]
@@ -87,12 +91,12 @@ def section(name: str, out: Path, docs: Path, first: bool) -> list[str]:
         p = "" if claim["p_adjusted"] is None else f"{claim['p_adjusted']:.2g}"
         lines.append(f"| {claim['sentence']} | **{claim['verdict']}** | {p} |")
     for claim in claims:
-        lines += ["", *entry(name, claim, out / name / "results" / claim["name"], docs)]
+        lines += ["", *entry(name, claim, out / name / "results" / claim["name"], docs, heard)]
     return lines
 
 
-def entry(name: str, claim: dict[str, Any], folder: Path, docs: Path) -> list[str]:
-    """Return the lines of one claim."""
+def entry(name: str, claim: dict[str, Any], folder: Path, docs: Path, heard: set[str]) -> list[str]:
+    """Return the lines of one claim; sounds that all networks get are given with the first."""
     lines = [f"### {claim['sentence']}", "", f"**{claim['verdict']}.** {claim['reason']}"]
     if claim["evidence"] is None:
         return lines
@@ -104,19 +108,31 @@ def entry(name: str, claim: dict[str, Any], folder: Path, docs: Path) -> list[st
     place = docs / "claims" / name
     place.mkdir(parents=True, exist_ok=True)
     stem = f"claims/{name}/{claim['name']}"
-    sounds = []
-    for sound in claim["evidence"]["sounds"]:
-        audio = read_audio(folder / f"{sound['name']}.wav").waveform
-        path = place / f"{claim['name']}-{sound['name']}.ogg"
-        path.unlink(missing_ok=True)
-        write_audio(path, audio)
-        sounds.append(f"{{download}}`{sound['caption']} <{stem}-{sound['name']}.ogg>`")
-    if sounds:
-        lines += ["", f"Sounds: {'; '.join(sounds)}."]
+    if claim["name"] not in SYNTHESISED:
+        lines += [
+            "",
+            "Its sounds are in the report: recordings of the collection are not passed on.",
+        ]
+    elif claim["name"] not in heard:
+        heard.add(claim["name"])
+        lines += ["", f"Sounds: {'; '.join(sounds_of(claim, folder, place, stem))}."]
     if (folder / "figure.png").exists():
-        shutil.copy(folder / "figure.png", place / f"{claim['name']}.png")
+        picture = Image.open(folder / "figure.png").convert("RGB").quantize(32)
+        picture.save(place / f"{claim['name']}.png", optimize=True)
         lines += ["", f"![{claim['reason']}]({stem}.png)"]
     return lines
+
+
+def sounds_of(claim: dict[str, Any], folder: Path, place: Path, stem: str) -> list[str]:
+    """Copy the sounds of a claim, losslessly packed, and return links to them."""
+    links = []
+    for sound in claim["evidence"]["sounds"]:
+        audio = read_audio(folder / f"{sound['name']}.wav").waveform
+        path = place / f"{claim['name']}-{sound['name']}.flac"
+        path.unlink(missing_ok=True)
+        write_audio(path, audio)
+        links.append(f"{{download}}`{sound['caption']} <{stem}-{sound['name']}.flac>`")
+    return links
 
 
 def in_words(claim: dict[str, Any]) -> str:
@@ -158,8 +174,9 @@ def main() -> None:
     if given.docs is None:
         return
     lines: list[str] = []
+    heard: set[str] = set()
     for number, name in enumerate(NETWORKS):
-        lines += [*section(name, given.out, given.docs, number == 0), ""]
+        lines += [*section(name, given.out, given.docs, number == 0, heard), ""]
     page = given.docs / "claims.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
