@@ -2,7 +2,8 @@
 
 One clip per genre of GTZAN (its folder layout, ``genres/<genre>/<genre>.00000.wav``), analysed with
 n_fft 1024 and hop 256 at 22,050 Hz. Every method gets the same float32 magnitudes, librosa also the
-same padding. One thread, denormal numbers flushed; each time is the best of ``--repeat`` runs.
+same padding. One thread, denormal numbers flushed; each time is the best processor time of
+``--repeat`` runs.
 
     python benchmarks/phase.py --data DATA
 """
@@ -85,9 +86,9 @@ def measure(
     convergence = {}
     for _ in range(repeat):
         for name, method in methods.items():
-            start = time.perf_counter()
+            start = time.process_time()
             waveform = method(target)
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
+            seconds[name] = min(seconds[name], time.process_time() - start)
             convergence[name] = convergence_of(waveform, target)
     return {name: (convergence[name], seconds[name]) for name in methods}
 
