@@ -209,4 +209,4 @@ def _read_table(store: Store, name: str) -> list[dict[str, Any]]:
 
 def folder_of(model: str) -> str:
     """Return the folder that a network is loaded from; empty if it comes with the package."""
-    return str(Path(model).absolute()) if Path(model).is_dir() else ""
+    return str(Path(model).absolute()) if model and Path(model).is_dir() else ""
