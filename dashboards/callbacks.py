@@ -44,9 +44,7 @@ def check_callback(body: object, known: Mapping[str, Mapping[str, Any]]) -> None
     entry = known[body["output"]]
     for name in ("inputs", "state"):
         _check_parts(body.get(name, []), entry.get(name, []))
-    outputs = body.get("outputs", [])
-    if outputs is not None:
-        _check_outputs(outputs, body["output"])
+    _check_outputs(body.get("outputs"), body["output"])
     changed = body.get("changedPropIds", [])
     if not (isinstance(changed, list) and all(isinstance(part, str) for part in changed)):
         raise BadCallbackError("changedPropIds are names of properties")

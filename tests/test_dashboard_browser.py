@@ -133,7 +133,7 @@ def test_filters_from_the_first_visit_to_sound(page, address):
     until(page, "location.search.includes('filter=107')")
     plays(page)
     assert "398 Hz" in page.inner_text("#filters-detail")
-    assert "none of the scales" in page.inner_text("#filters-banks")
+    assert "Spread evenly on log2" in page.inner_text("#filters-banks")
     assert "erb axis" in page.inner_text("#filters-charts")
     page.keyboard.press("n")
     assert page.evaluate("[auralise.chosen(), auralise.playing()]") == ["noise", True]

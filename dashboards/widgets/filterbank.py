@@ -68,6 +68,8 @@ def headline(study: BankStudy) -> str:
         Finding.TIED: f"Spread evenly on {names}, which cannot be told apart here.",
         Finding.NONE: "Spread evenly on none of the scales.",
     }[verdict.finding]
+    if not verdict.widths_tell:
+        words += " The filters are too short for their widths to confirm it."
     return words if verdict.learned else f"{words} Untrained filters are, too."
 
 
