@@ -11,6 +11,7 @@ window.auralise = (() => {
   let wanted = false; // play as soon as the sounds are there
   let loading = 0;
   let mirroring = false;
+  let barHeight = 1;
   let begin = 0; // where playing starts when nobody has said where
   const watchers = [];
 
@@ -77,6 +78,15 @@ window.auralise = (() => {
     entry.row.classList.toggle("main", Boolean(spec.main));
   }
 
+  /* Draw a waveform anew only where something about it has changed: drawing takes its time. */
+  function paint(entry, main) {
+    const options = { ...colours(main), barHeight };
+    const now = JSON.stringify([options, entry.spec.url]);
+    if (entry.painted === now) return;
+    entry.painted = now;
+    entry.wave.setOptions(options);
+  }
+
   /* All waveforms are drawn on one scale, on which the highest peak fills the height. */
   function scale() {
     let highest = 0;
@@ -115,8 +125,7 @@ window.auralise = (() => {
     if (turn !== loading) return;
     box.dataset.state = "ready";
     begin = from;
-    const barHeight = scale();
-    for (const entry of rows.values()) entry.wave.setOptions({ barHeight });
+    barHeight = scale();
     drawLoop();
     choose(chosen);
     if (known || loop) seek(at < duration() - 0.05 ? at : 0); else seek(begin);
@@ -145,7 +154,7 @@ window.auralise = (() => {
       entry.wave.setMuted(name !== key);
       entry.button.setAttribute("aria-pressed", String(name === key));
       entry.row.classList.toggle("chosen", name === key);
-      entry.wave.setOptions(colours(name === key));
+      paint(entry, name === key);
     }
     if (before && before !== current() && Math.abs(next.currentTime - at) > 0.02) {
       next.currentTime = at;
@@ -205,7 +214,7 @@ window.auralise = (() => {
   }
 
   function recolour() {
-    for (const [name, entry] of rows) entry.wave.setOptions(colours(name === chosen));
+    for (const [name, entry] of rows) paint(entry, name === chosen);
     drawLoop();
   }
 

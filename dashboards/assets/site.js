@@ -173,6 +173,14 @@
 
   /* What callbacks call. */
 
+  /* Wait until the players are ready, and play if they shall; at most two seconds. */
+  async function heard() {
+    const end = performance.now() + 2000;
+    const busy = () => document.querySelector('.players[data-state="loading"], #players[data-state="empty"]');
+    do await new Promise((resolve) => setTimeout(resolve, 30)); while (busy() && performance.now() < end);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+
   let last = {};
   let shown = null;
 
@@ -250,7 +258,9 @@
       async figure(url) {
         const kept = window.dash_clientside.no_update;
         if (!url) return [kept, kept];
-        const answer = await fetch(url);
+        const loading = fetch(url);
+        await heard(); // sounds first: drawing keeps the browser busy
+        const answer = await loading;
         if (!answer.ok) return [kept, kept];
         const figure = await answer.json();
         return [figure, { height: `${figure.layout.height}px` }];

@@ -150,9 +150,10 @@ def _register_choices(app: Dash, service: Service) -> None:
         *(Output(name, "data") for name in (ids.SONIFICATION, ids.PHASE)),
         *(Output(name, "disabled") for name in (ids.SONIFICATION, ids.PHASE)),
         Input(ids.URL, "search"),
+        State(ids.VIEW, "data"),
     )
-    def choices(search: str | None) -> tuple[Any, ...]:
-        return choices_of(service, search, session_id())
+    def choices(search: str | None, before: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        return choices_of(service, search, session_id(), before)
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
         ClientsideFunction("auralise", "choose"),
@@ -162,8 +163,14 @@ def _register_choices(app: Dash, service: Service) -> None:
     )
 
 
-def choices_of(service: Service, search: str | None, session: str) -> tuple[Any, ...]:
-    """Return the view and all choices for an address; an error leaves the choices as they are."""
+def choices_of(
+    service: Service, search: str | None, session: str, before: object = None
+) -> tuple[Any, ...]:
+    """Return the view and all choices for an address; an error leaves the choices as they are.
+
+    What is as it was in the view ``before`` is not sent again: showing it takes the browser longer
+    than all the rest of a click.
+    """
     try:
         view = chosen(service, search)
         layers = controls.options(tuple(layer.name for layer in service.layers(view.model)))
@@ -172,10 +179,17 @@ def choices_of(service: Service, search: str | None, session: str) -> tuple[Any,
     sonifications = controls.sonification_options(service, view.model)
     phases = controls.phase_options(service, view.model)
     songs = controls.song_options(service, session, view.song)
+    known = before if isinstance(before, dict) else {}
+    values = [
+        no_update if known.get(name, no_update) == getattr(view, name) else getattr(view, name)
+        for name in _CHOICES
+    ]
+    if all(known.get(name) == getattr(view, name) for name in ("model", "song")):
+        return plain(view, *_CHOICES), None, *values, *([no_update] * 7)
     return (
         plain(view, *_CHOICES),
         None,
-        *(getattr(view, name) for name in _CHOICES),
+        *values,
         songs,
         layers,
         controls.options(service.methods, controls.METHODS),
