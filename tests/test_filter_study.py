@@ -109,6 +109,8 @@ def test_what_is_kept_is_of_the_trainings_that_the_code_describes(study):
         name = f"{run['kind']}-{run['length']}-{run['seed']}"
         assert run["key"] == keys[name]
         assert arrays[name].shape == (64, run["length"])
+    trained = {(r["length"], r["seed"]) for r in kept["runs"] if r["kind"] == "trained"}
+    assert trained == {(length, seed) for length in runs.LENGTHS for seed in runs.SEEDS}
 
 
 def test_keeping_few_bits_moves_no_number(study):
