@@ -1,7 +1,6 @@
 """Music with known answers: notes of a given attack and decay, chords, drums, and both together.
 
-All have one channel and are computed in double precision. Partials from half the sample rate on
-are left out, so nothing is aliased. Everything is made from numbers; nothing is recorded.
+All have one channel and double precision inside. Partials from half the rate on are left out.
 """
 
 from __future__ import annotations
