@@ -21,8 +21,8 @@ from auralise.audio.writing import write_audio
 from auralise.cli.main import main as auralise
 
 NETWORKS = {
-    "choi2016-instruments": "",  # a collection would take it another ten minutes
     "dieleman2014-raw-instruments": "philharmonia:{}/philharmonia",
+    "choi2016-instruments": "",  # a collection would take it another ten minutes
     "choi2016-gtzan-mini": "gtzan:{}/gtzan_mini",
 }
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
