@@ -27,7 +27,7 @@ from auralise.atlas.manifest import (
     write_entries,
     write_manifest,
 )
-from auralise.atlas.options import Options, Progress, Report, silent
+from auralise.atlas.options import Options, ProgressReport, Report, silent
 from auralise.atlas.parts import Shard, check_parts
 from auralise.atlas.plan import (
     begin,
@@ -62,7 +62,7 @@ def build(
     name: str = "",
     moved: bool = False,
     options: Options | None = None,
-    progress: Progress = silent,
+    progress: ProgressReport = silent,
 ) -> Report:
     """Make an atlas of a collection, or go on with one, or add the collection to it.
 
@@ -133,7 +133,7 @@ def add_layers(
     *,
     roots: Mapping[str, str] | None = None,
     options: Options | None = None,
-    progress: Progress = silent,
+    progress: ProgressReport = silent,
 ) -> Report:
     """Hear the collections of an atlas again, for layers that it does not have yet.
 
@@ -179,7 +179,7 @@ def _complete(
     shards: Sequence[Shard],
     network: MusicNetwork,
     options: Options,
-    progress: Progress,
+    progress: ProgressReport,
     gone: tuple[str, ...],
 ) -> Report:
     """Make the parts that are missing, then the summary."""
@@ -233,7 +233,7 @@ def _run(
     work: Work,
     store: Store,
     total: int,
-    progress: Progress,
+    progress: ProgressReport,
 ) -> None:
     there = total - len(work)
     count = [there]
@@ -269,7 +269,7 @@ def finish(
     manifest: Manifest,
     entries: Sequence[Entry],
     shards: Sequence[Shard],
-    progress: Progress,
+    progress: ProgressReport,
     report: Report,
 ) -> Report:
     """Write the summary, what became of each file, and that the atlas is complete."""

@@ -9,14 +9,16 @@ from pathlib import Path
 from auralise.atlas.build import finish
 from auralise.atlas.collection import Entry, settle
 from auralise.atlas.manifest import Manifest, read_entries, read_shards, versions
-from auralise.atlas.options import Progress, Report, silent
+from auralise.atlas.options import ProgressReport, Report, silent
 from auralise.atlas.parts import Shard, check_parts, part_name, receipt_name
 from auralise.atlas.plan import require_empty, required, write_plan
 from auralise.atlas.store import Store, open_store
 from auralise.errors import InvalidValueError, OutputError
 
 
-def merge(atlases: Sequence[str | Path], out: str | Path, *, progress: Progress = silent) -> Report:
+def merge(
+    atlases: Sequence[str | Path], out: str | Path, *, progress: ProgressReport = silent
+) -> Report:
     """Merge atlases of one network into a new one; in any order the same comes out.
 
     A clip that several of them have is counted once. Nothing is decoded or heard.

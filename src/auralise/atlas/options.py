@@ -11,7 +11,7 @@ from auralise.atlas.manifest import Manifest
 from auralise.atlas.parts import SHARD_CLIPS
 from auralise.errors import InvalidValueError
 
-Progress = Callable[[str, int, int], None]
+ProgressReport = Callable[[str, int, int], None]
 
 
 def silent(stage: str, done: int, total: int) -> None:

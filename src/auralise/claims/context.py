@@ -32,7 +32,7 @@ TWINS = 8
 DEFAULT_SECONDS = 4.0
 """Length of the stimuli for networks that take any length."""
 
-Progress = Callable[[str, int, int], object]
+ProgressReport = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Context:
     cache: Path | None = None
     batch_size: int = 8
     seed: int = 0
-    progress: Progress = field(default=lambda *_: None)
+    progress: ProgressReport = field(default=lambda *_: None)
     _memory: dict[str, list[Array]] = field(default_factory=dict, repr=False)
 
     @property

@@ -6,7 +6,7 @@ The measure of all designs is one ratio. With :math:`y_i` a unit's answer to sou
                    {\mathrm{mean}\,(y_i - y_j)^2 \text{ over all pairs}}
 
 It is 0 for a unit that does not hear the factor, and about 1 for one that hears nothing else. In a
-balanced design it is Sobol's total effect of the factor, as Jansen estimates it.
+balanced design it is Sobol's total effect of the factor, as Jansen estimates it [1]_.
 
 References
 ----------

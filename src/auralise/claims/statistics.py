@@ -139,7 +139,9 @@ def shuffle_p(value: float, shuffled: Sequence[float]) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Adjust p-values so that the chance of any wrong one stays below the level (Holm 1979).
+    """Adjust p-values so that the chance of any wrong one stays below the level.
+
+    By Holm's step-down method [1]_.
 
     References
     ----------
