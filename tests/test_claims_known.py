@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from auralise.claims import Context, Need
-from auralise.claims.collection import Collection, balanced
+from auralise.claims.collection import LabelledClips, balanced
 from auralise.claims.known import KNOWN
 from auralise.claims.known_sounds import mixed_collection, timbre_collection
 from auralise.claims.run import try_claims
@@ -93,7 +93,7 @@ def test_no_claim_fits_a_network_on_raw_audio_that_is_one_number():
 def test_a_collection_of_one_label_is_refused():
     clip = Clip(torch.ones(10), Track(Path("a.wav"), "a", "a"))
     with pytest.raises(InvalidValueError, match="at least two"):
-        Collection("one", (clip,))
+        LabelledClips("one", (clip,))
 
 
 def test_clips_are_chosen_evenly_from_labels_and_groups():

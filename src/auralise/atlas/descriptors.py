@@ -17,12 +17,12 @@ are that will be described by it. Simple forms of well-known descriptors:
 - tempo: of the clip, in beats per minute: the lag of the onsets' autocorrelation that is highest
   after a weighting around 120; NaN for clips below 4 s.
 
-References
-----------
-.. [1] A. de Cheveigne, H. Kawahara, "YIN, a fundamental frequency estimator for speech and music",
-   J. Acoust. Soc. Am. 111(4), 2002 (pitch by autocorrelation and its faults).
-.. [2] D. Fitzgerald, "Harmonic/percussive separation using median filtering", Proc. DAFx, 2010.
-.. [3] D. P. W. Ellis, "Beat tracking by dynamic programming", J. New Music Research 36(1), 2007.
+Sources:
+
+- A. de Cheveigne, H. Kawahara, "YIN, a fundamental frequency estimator for speech and music",
+  J. Acoust. Soc. Am. 111(4), 2002 (pitch by autocorrelation and its faults).
+- D. Fitzgerald, "Harmonic/percussive separation using median filtering", Proc. DAFx, 2010.
+- D. P. W. Ellis, "Beat tracking by dynamic programming", J. New Music Research 36(1), 2007.
 """
 
 from __future__ import annotations

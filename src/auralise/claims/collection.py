@@ -17,7 +17,7 @@ from auralise.training.voting import at_level
 
 
 @dataclass(frozen=True, eq=False)
-class Collection:
+class LabelledClips:
     """Clips of a collection, decoded at a network's rate.
 
     Attributes

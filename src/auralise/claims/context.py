@@ -24,7 +24,7 @@ from auralise.frontends.base import Frontend
 from auralise.models.base import MusicNetwork
 
 if TYPE_CHECKING:
-    from auralise.claims.collection import Collection
+    from auralise.claims.collection import LabelledClips
 
 TWINS = 8
 """How many untrained networks are asked the same, unless told otherwise."""
@@ -44,7 +44,7 @@ class Context:
     network : MusicNetwork
     twins : int
         How many untrained networks serve as controls, at least 2.
-    collection : Collection or None
+    collection : LabelledClips or None
         Labelled sounds that the network has not been trained on, where there are any.
     results : Path or None
         Folder with the results of trainings.
@@ -60,7 +60,7 @@ class Context:
 
     network: MusicNetwork
     twins: int = TWINS
-    collection: Collection | None = None
+    collection: LabelledClips | None = None
     results: Path | None = None
     cache: Path | None = None
     batch_size: int = 8

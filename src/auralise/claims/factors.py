@@ -6,12 +6,12 @@ The measure of all designs is one ratio. With :math:`y_i` a unit's answer to sou
                    {\mathrm{mean}\,(y_i - y_j)^2 \text{ over all pairs}}
 
 It is 0 for a unit that does not hear the factor, and about 1 for one that hears nothing else. In a
-balanced design it is Sobol's total effect of the factor, as Jansen estimates it [1]_.
+balanced design it is Sobol's total effect of the factor, as Jansen estimates it.
 
-References
-----------
-.. [1] M. J. W. Jansen, "Analysis of variance designs for model output", Computer Physics
-   Communications 117, 1999.
+Sources:
+
+- M. J. W. Jansen, "Analysis of variance designs for model output", Computer Physics
+  Communications 117, 1999.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from auralise.audio.arrangements import TIMBRES, note
-from auralise.claims.collection import Collection
+from auralise.claims.collection import LabelledClips
 from auralise.claims.known_parts import SECONDS
 from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip
 
 
-def timbre_collection(seed: int = 0, pitches: int = 16) -> Collection:
+def timbre_collection(seed: int = 0, pitches: int = 16) -> LabelledClips:
     """Return synthesised notes of four instruments, labelled; a pitch is a group.
 
     Levels differ by up to 40 dB, and each note has noise of another level behind it, so that how
@@ -37,10 +37,10 @@ def timbre_collection(seed: int = 0, pitches: int = 16) -> Collection:
             noise = torch.randn(len(samples), generator=random)
             samples = samples + 10 ** (-1.5 * float(torch.rand(1, generator=random))) * noise
             clips.append(Clip(0.3 * gain * samples, track))
-    return Collection("synthesised notes", tuple(clips))
+    return LabelledClips("synthesised notes", tuple(clips))
 
 
-def mixed_collection(seed: int = 0, pieces: int = 12) -> Collection:
+def mixed_collection(seed: int = 0, pieces: int = 12) -> LabelledClips:
     """Return pieces of eight short notes, five of them by the instrument of the label.
 
     A segment of a few notes often has more of other instruments; the whole piece does not.
@@ -60,4 +60,4 @@ def mixed_collection(seed: int = 0, pieces: int = 12) -> Collection:
             samples = torch.cat([part.samples[0] for part in parts])
             track = Track(Path(f"{name}-{piece}.wav"), name, f"{name} {piece}")
             clips.append(Clip(samples / samples.abs().max(), track))
-    return Collection("synthesised pieces", tuple(clips))
+    return LabelledClips("synthesised pieces", tuple(clips))

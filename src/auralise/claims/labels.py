@@ -9,7 +9,7 @@ import numpy as np
 from auralise.atlas.statistics import benjamini_hochberg, selectivity
 from auralise.audio.waveform import Waveform
 from auralise.claims.base import Claim, Curve, Evidence, Need, NotApplicable, Panel, Part, Sound
-from auralise.claims.collection import Collection
+from auralise.claims.collection import LabelledClips
 from auralise.claims.context import Context
 from auralise.claims.factors import last_hidden, twin_curve
 from auralise.claims.selectivity import exclusivity, grouped_means
@@ -63,7 +63,7 @@ def try_labels(context: Context) -> Evidence:
     )
 
 
-def _groups(collection: Collection) -> dict[str, int]:
+def _groups(collection: LabelledClips) -> dict[str, int]:
     pairs = {(track.label, track.group) for track in collection.tracks}
     return {label: sum(own == label for own, _ in pairs) for label in collection.labels}
 
@@ -160,7 +160,7 @@ def _alone_panel(context: Context, tables: list[list[Array]], names: Sequence[st
 
 
 def _sounds(
-    context: Context, collection: Collection, values: Array, names: Sequence[str]
+    context: Context, collection: LabelledClips, values: Array, names: Sequence[str]
 ) -> tuple[Sound, ...]:
     """Return a clip of the label that the most exclusive unit fires for, and of another."""
     best = exclusivity(values, names)

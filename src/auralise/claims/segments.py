@@ -10,7 +10,7 @@ import torch
 
 from auralise.audio.waveform import Waveform
 from auralise.claims.base import Claim, Curve, Evidence, Need, NotApplicable, Panel, Part, Sound
-from auralise.claims.collection import Collection
+from auralise.claims.collection import LabelledClips
 from auralise.claims.context import Context
 from auralise.claims.statistics import DRAWS, Array
 from auralise.datasets.clips import place
@@ -76,7 +76,7 @@ def try_segments(context: Context) -> Evidence:
 
 
 @torch.no_grad()
-def _answers(context: Context, collection: Collection, share: float, done: int) -> _Votes:
+def _answers(context: Context, collection: LabelledClips, share: float, done: int) -> _Votes:
     length = round(context.seconds * context.sample_rate)
     labels = context.network.card.labels
     single, voted = np.zeros(len(collection.clips)), np.zeros(len(collection.clips))
@@ -122,7 +122,7 @@ def _part(
     )  # fmt: skip
 
 
-def _panel(seconds: Sequence[float], found: Sequence[_Votes], collection: Collection) -> Panel:
+def _panel(seconds: Sequence[float], found: Sequence[_Votes], collection: LabelledClips) -> Panel:
     labels = [track.label for track in collection.tracks]
     floor = max(labels.count(label) for label in set(labels)) / len(labels)
     return Panel(

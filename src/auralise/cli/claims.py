@@ -10,7 +10,7 @@ import typer
 from auralise.cli import options
 
 if TYPE_CHECKING:
-    from auralise.claims.collection import Collection
+    from auralise.claims.collection import LabelledClips
     from auralise.claims.run import Result
     from auralise.models.base import ModelCard
 
@@ -124,9 +124,9 @@ def _collect(
     part: str,
     most: int,
     bar: Any,  # noqa: ANN401
-) -> Collection:
+) -> LabelledClips:
     """Read the clips that claims are tried on; the network's own split if it says which."""
-    from auralise.claims.collection import Collection, balanced
+    from auralise.claims.collection import LabelledClips, balanced
     from auralise.datasets import open_dataset
     from auralise.models import read_manifest
     from auralise.training.protocol import (
@@ -160,4 +160,4 @@ def _collect(
     elif met is None:
         notes.append("Whether the network was trained on some of these clips cannot be said.")
     name = f"{len(clips)} of {protocol.describe()}"
-    return Collection(name, tuple(clips), met == 0, tuple(notes))
+    return LabelledClips(name, tuple(clips), met == 0, tuple(notes))
