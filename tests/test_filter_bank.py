@@ -182,7 +182,7 @@ REFUSED = {
     "complex": (nn.Sequential(nn.Conv1d(1, 3, 3, dtype=torch.complex64)), "complex|cannot be run"),
     "no statistics": (
         nn.Sequential(nn.Conv1d(1, 3, 3), nn.BatchNorm1d(3, track_running_stats=False)),
-        "without running statistics",
+        "no running statistics",
     ),
 }
 

@@ -88,7 +88,7 @@ class Probe:
         """Return the window on each input axis that one position of the layer sees."""
         seed = torch.zeros_like(output)
         at: tuple[int | slice, ...] = (slice(None), slice(None), *position)
-        seed[at] = 1
+        seed[at] = self.positive(seed[at])  # a softmax sends nothing back from equal ones
         (support,) = torch.autograd.grad(output, leaf, seed, retain_graph=True, allow_unused=True)
         if support is None or not support.any():
             raise NetworkError(f"layer {self.layer!r} does not depend on the input")
