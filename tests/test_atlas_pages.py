@@ -19,7 +19,7 @@ from auralise.dashboards.pages import unit as unit_page
 from auralise.dashboards.security import CALLBACKS
 from auralise.dashboards.server import equip
 from auralise.dashboards.service import Service
-from test_dashboard_browser import CHROMIUM, browser, page, until  # noqa: F401 (fixtures)
+from test_dashboard_browser import CHROMIUM, browser, context, page, until  # noqa: F401 (fixtures)
 
 from auralise.atlas import Atlas, Options, build
 from auralise.atlas.maps import project, unit_vectors
