@@ -154,13 +154,13 @@ def test_the_place_of_a_peak_is_what_the_unit_saw(atlas, collection):
         assert 0 <= example.low < example.high <= 4000
 
 
-def test_files_add_up_and_duplicates_are_named(atlas):
+def test_files_add_up_and_duplicates_are_named(atlas, collection):
     counts = atlas.manifest.counts
     assert counts["files"] == 25
     assert counts["clips"] == 24
     assert counts["duplicates"] == 1
     [copy] = [entry for entry in atlas.files() if entry.status == "duplicate"]
-    assert {copy.path, copy.reason} == {"tone/00.wav", "sounds0: noise/copy.wav"}
+    assert {copy.path, copy.reason} == {"tone/00.wav", f"{collection.name}: noise/copy.wav"}
 
 
 def test_the_work_can_be_cut_and_spread_in_any_way(atlas, collection, tmp_path):

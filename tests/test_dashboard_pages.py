@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("dash", reason="needs the extra 'dashboard'")
 
 from auralise.dashboards import ids
-from auralise.dashboards.app import PAGES, create_app
+from auralise.dashboards.app import create_app
 from auralise.dashboards.links import chosen, plain, view_of
-from auralise.dashboards.pages import listen
+from auralise.dashboards.pages import PAGES, listen
 from auralise.dashboards.service import Service
 from auralise.dashboards.widgets.pictures import picture_uri
 
