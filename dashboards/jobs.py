@@ -64,6 +64,14 @@ class JobState:
         """How much of the stage is done, from 0 to 1; None where that is not known."""
         return self.done / self.total if self.total else None
 
+    @property
+    def words(self) -> str:
+        """What is being done, for the reader; or why nothing is any more."""
+        if self.ended:
+            return self.error or "Stopped."
+        steps = f", {self.done} of {self.total}" if self.total else ""
+        return f"{self.stage or 'waiting for its turn'}{steps}…"
+
 
 @dataclass(slots=True)
 class _Job:

@@ -68,10 +68,10 @@ def test_an_address_that_leads_nowhere_is_answered_in_words(service, search):
 
 
 def test_a_job_says_where_it_is():
-    assert layers._words(JobState("a", "running", "tones", 3, 10)) == "tones, 3 of 10…"
-    assert layers._words(JobState("a", "waiting")) == "waiting for its turn…"
-    assert layers._words(JobState("a", "stopped")) == "Stopped."
-    assert layers._words(JobState("a", "failed", error="why")) == "why"
+    assert JobState("a", "running", "tones", 3, 10).words == "tones, 3 of 10…"
+    assert JobState("a", "waiting").words == "waiting for its turn…"
+    assert JobState("a", "stopped").words == "Stopped."
+    assert JobState("a", "failed", error="why").words == "why"
 
 
 def test_a_job_that_is_gone_is_said_and_the_clock_stops(service):

@@ -22,7 +22,6 @@ from auralise.output.claim_report import part_words, verdict_of
 
 from .. import ids
 from ..drawings import theme_of
-from ..jobs import JobState
 from ..links import plain
 from ..service import Service
 from ..trials import Trial
@@ -186,7 +185,8 @@ def state_of(service: Service, job: Any, done: Any) -> tuple[Any, ...]:  # noqa:
         if done == job:
             return 100, "", no_update, True, True, no_update
         return 100, "", _listed(state.result.results), True, True, job
-    return 100 * (state.share or 0.0), _words(state), no_update, state.ended, state.ended, None
+    said = "Stopped; what was done is kept." if state.status == "stopped" else state.words
+    return 100 * (state.share or 0.0), said, no_update, state.ended, state.ended, None
 
 
 def detail_of(service: Service, done: Any, search: str | None, look: str | None) -> Any:  # noqa: ANN401
@@ -211,13 +211,6 @@ def _claim(search: str | None) -> str:
     """
     name = texts_of(search or "", ("claim",)).get("claim", "")
     return CLAIMS[name].name if name else ""
-
-
-def _words(state: JobState) -> str:
-    if state.ended:
-        return state.error or "Stopped; what was done is kept."
-    steps = f", {state.done} of {state.total}" if state.total else ""
-    return f"{state.stage or 'waiting for its turn'}{steps}…"
 
 
 def _listed(results: Sequence[Result]) -> Component:

@@ -261,8 +261,8 @@ def banks_of(
     except AuraliseError as error:
         return None, None, str(error), True, None
     if not all(state.ended for state in states.values()):
-        stage = next(state.stage for state in states.values() if not state.ended)
-        return no_update, no_update, f"{stage or 'waiting for its turn'}…", False, no_update
+        said = next(state.words for state in states.values() if not state.ended)
+        return no_update, no_update, said, False, no_update
     studies = {side: state.result for side, state in states.items()}
     failed = [state.error for state in states.values() if state.error]
     found = {side: study for side, study in studies.items() if isinstance(study, BankStudy)}

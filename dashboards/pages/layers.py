@@ -251,22 +251,11 @@ def _both(service: Service, view: View, state: JobState) -> list[Component]:
 
 def state_of(service: Service, job: str | None, look: str | None) -> tuple[Any, ...]:
     """Return progress, what is said, the figure, and whether clock and cancel are off."""
-    if job is None:
-        return 0, "", None, True, True
-    try:
-        state = service.jobs.state(job)
-    except AuraliseError as error:
-        return 0, str(error), None, True, True
-    if isinstance(state.result, TuningStudy):
-        return 100, "", tuning_graph(state.result, look), True, True
-    return 100 * (state.share or 0.0), _words(state), no_update, state.ended, state.ended
 
+    def show(found: object) -> object | None:
+        return tuning_graph(found, look) if isinstance(found, TuningStudy) else None
 
-def _words(state: JobState) -> str:
-    if state.ended:
-        return state.error or "Stopped."
-    steps = f", {state.done} of {state.total}" if state.total else ""
-    return f"{state.stage or 'waiting for its turn'}{steps}…"
+    return notice.underway(service.jobs, job, show)
 
 
 def tuning_graph(study: TuningStudy, look: str | None) -> Component:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from dash import html
+from dash import html, no_update
 from dash.development.base_component import Component
 
 from auralise.errors import AuraliseError
 from auralise.output.words import explain
+
+from ..jobs import Jobs
 
 
 def problem(error: AuraliseError) -> Component:
@@ -24,6 +27,35 @@ def problem(error: AuraliseError) -> Component:
         className="problem",
         role="alert",
     )
+
+
+def underway(jobs: Jobs, job: str | None, show: Callable[[Any], object | None]) -> tuple[Any, ...]:
+    """Return where a job is, for callbacks that ask again until it has ended.
+
+    Parameters
+    ----------
+    jobs : Jobs
+    job : str or None
+        Its id; None if nothing was asked for.
+    show : callable
+        Makes what is seen of a result; None if it is none of the page's.
+
+    Returns
+    -------
+    tuple
+        Progress in percent, what is said, what is shown, whether the clock is off, and whether
+        there is nothing to cancel.
+    """
+    if job is None:
+        return 0, "", None, True, True
+    try:
+        state = jobs.state(job)
+    except AuraliseError as error:
+        return 0, str(error), None, True, True
+    shown = None if state.result is None else show(state.result)
+    if shown is not None:
+        return 100, "", shown, True, True
+    return 100 * (state.share or 0.0), state.words, no_update, state.ended, state.ended
 
 
 def flags(names: Iterable[str], notes: Iterable[str] = ()) -> Component | None:
