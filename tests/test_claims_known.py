@@ -157,7 +157,7 @@ def test_trainings_that_are_alike_leave_it_undecided(tmp_path):
     ])  # fmt: skip
     (result,) = try_claims(Context(tiny_network(), twins=2, results=tmp_path), ["refinements"])
     assert result.judgement.verdict.value == "undecided"
-    assert result.judgement.needed is not None
+    assert result.judgement.needed > 2 * 4  # four seeds, and an interval that holds the threshold
     assert "shortcut" in " ".join(result.evidence.notes)
 
 
