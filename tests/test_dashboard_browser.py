@@ -209,6 +209,12 @@ def test_about_names_the_song(page, address):
 # --- listening
 
 
+def test_a_place_at_the_end_is_not_over_at_once(page, address):
+    page.goto(f"{address}/listen?layer=conv3&unit=48")  # followed at 3.74 s of 4
+    until(page, "auralise.ready()")
+    assert 2.3 <= page.evaluate("auralise.time()") <= 2.6
+
+
 def test_a_letter_switches_while_it_plays(page, address):
     page.goto(f"{address}/listen?layer=conv3&unit=5&at=whole")
     until(page, "auralise.ready()")

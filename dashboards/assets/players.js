@@ -12,6 +12,7 @@ window.auralise = (() => {
   let loading = 0;
   let mirroring = false;
   let barHeight = 1;
+  const SOME = 1.5; // seconds; a unit that is followed at the very end is not over at once
   let begin = 0; // where playing starts when nobody has said where
   const watchers = [];
 
@@ -124,7 +125,7 @@ window.auralise = (() => {
     }
     if (turn !== loading) return;
     box.dataset.state = "ready";
-    begin = from;
+    begin = Math.max(0, Math.min(from, duration() - SOME));
     barHeight = scale();
     drawLoop();
     choose(chosen);
