@@ -60,8 +60,8 @@ class MaskOptions:
     sharpness: float = 1.0
     area: float = 0.3
     start: float = -2.0
-    bands: int = 24
-    seconds: float = 0.064
+    bands: int = 48
+    seconds: float = 0.032
     references: int = 24
     shift: float = 0.012
     noise_db: float = -40.0
