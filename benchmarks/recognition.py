@@ -2,7 +2,8 @@
 
 For each network, layer and excerpt, units are drawn from those that answer. Each method makes one
 sound of each; all are fed back in (`auralise.audit.recognise`), as they are and behind all of a
-shift by 10 ms, noise at -40 dB, 16 bits and MP3. A random mask for each unit is the floor.
+shift by 10 ms, noise at -40 dB, 16 bits and MP3. A random mask for each unit is the floor. Methods
+that take seconds for each unit are asked on fewer excerpts of the spectrogram network.
 
     python benchmarks/recognition.py --data GTZAN --minutes 9      # until it says "0 left"
     python benchmarks/recognition.py --report docs/audit.md
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,18 @@ PATH = RESULTS / "recognition.jsonl"
 UNITS = 8
 CLIPS = (8, 9)
 METHODS = ("gradient", "deconvnet", "guided")
+OTHERS = ("input-x-gradient", "grad-cam", "guided-grad-cam", "deeplift")
+DEAR = ("integrated-gradients", "occlusion", "feature-inversion", "activation-maximisation")
+OWN_INPUT = ("feature-inversion", "activation-maximisation")
+FEWER = {
+    ("others", "choi2016-instruments"): 5,
+    ("dear", "choi2016-instruments"): 1,
+}
+"""Excerpts where not all are asked."""
+
 APART = ("shift-10ms", "noise-40db", "16-bit", "mp3")
+Job = Callable[[MusicNetwork, Excerpt, Path, str], Line]
+
 BLUR = 3.0
 MASKS = MaskOptions(bfloat16=True, batch_size=2)
 QUIET = 1e-6
@@ -81,15 +94,18 @@ def jobs_of(
 ) -> Iterator[tuple[Line, Callable[[], Line]]]:
     """Name all that there is to do, excerpt by excerpt."""
     loaded = {name: load(name) for name in networks}
-    for shallow in (False, True):
-        for excerpt in excerpts(CLIPS):
+    first: dict[str, Job] = {"mask": masks_job, "literature": literature_job}
+    last: dict[str, Job] = {"others": others_job, "dear": dear_job}
+    for kinds, shallow in product((first, last), (False, True)):
+        for number, excerpt in enumerate(excerpts(CLIPS)):
             for name, network in loaded.items():
                 for layer in LAYERS[name]:
                     if (layers and layer not in layers) or shallow != (layer == LAYERS[name][0]):
                         continue
                     line = {"network": name, "layer": layer, "excerpt": excerpt.name}
-                    for kind, job in (("mask", masks_job), ("literature", literature_job)):
-                        yield {**line, "kind": kind}, bind(job, network, excerpt, data, layer)
+                    for kind, job in kinds.items():
+                        if number < FEWER.get((kind, name), len(excerpts(CLIPS))):
+                            yield {**line, "kind": kind}, bind(job, network, excerpt, data, layer)
 
 
 def load(name: str) -> MusicNetwork:
@@ -126,18 +142,42 @@ def masks_job(network: MusicNetwork, excerpt: Excerpt, data: Path, layer: str) -
 
 
 def literature_job(network: MusicNetwork, excerpt: Excerpt, data: Path, layer: str) -> Line:
+    """Make the sounds of the methods of the literature and feed them back in."""
+    return methods_job(network, excerpt, data, layer, METHODS)
+
+
+def others_job(network: MusicNetwork, excerpt: Excerpt, data: Path, layer: str) -> Line:
+    """Do the same with what other methods make in about a second."""
+    return methods_job(network, excerpt, data, layer, OTHERS)
+
+
+def dear_job(network: MusicNetwork, excerpt: Excerpt, data: Path, layer: str) -> Line:
+    """Do the same with what takes longer."""
+    return methods_job(network, excerpt, data, layer, DEAR)
+
+
+def methods_job(
+    network: MusicNetwork, excerpt: Excerpt, data: Path, layer: str, methods: Sequence[str]
+) -> Line:
     """Make the sounds of each method and sonification and feed them back in."""
     source = excerpt.read(data, network)
     channels = drawn(network, source, layer, excerpt)
-    spectral = isinstance(network.card.frontend, SpectrogramFrontend)
     found = {}
-    for method in METHODS:
-        for sonification in ("mask", "magnitude") if spectral else ("waveform",):
+    for method in methods:
+        for sonification in sonifications(network, method):
             settings = Settings(method=method, sonification=sonification)
-            results = auralise_layer(network, source, layer, channels, settings=settings)
+            results = list(auralise_layer(network, source, layer, channels, settings=settings))
             sounds = {r.inversion.unit.channel: r.waveform for r in results}
-            found[f"{method}, {sonification}"] = rates(network, source, layer, sounds)
+            name = f"{method}, {results[0].sonification}"
+            found[name] = rates(network, source, layer, sounds)
     return {"units": channels, "rates": found}
+
+
+def sonifications(network: MusicNetwork, method: str) -> tuple[str | None, ...]:
+    """Return all that a method's maps can be heard by; None is the only one there is."""
+    if method in OWN_INPUT or not isinstance(network.card.frontend, SpectrogramFrontend):
+        return (None,)
+    return ("mask", "magnitude")
 
 
 def drawn(network: MusicNetwork, source: Waveform, layer: str, excerpt: Excerpt) -> list[int]:
@@ -190,17 +230,17 @@ def rate_table(lines: Sequence[Line], layers: Sequence[str]) -> str:
     names = dict.fromkeys(name for line in lines for name in line["rates"])
     rows = []
     for name in ("mask", *(n for n in names if n not in ("mask", "random")), "random"):
-        cells = []
+        cells, counts = [], set()
         for layer in layers:
             found = [
                 ln["rates"][name] for ln in lines if ln["layer"] == layer and name in ln["rates"]
             ]
             plain, hard = ([rates[kind] for rates in found] for kind in ("none", "all"))
             cells.append(f"{cell(plain)}, {cell(hard)}" if found else "-")
-        rows.append([{"random": "random mask"}.get(name, name), *cells])
-    masks = [line["layer"] for line in lines if line["kind"] == "mask"]
-    counts = {layer: masks.count(layer) for layer in layers}
-    return table(["method, sonification", *(f"{n}, {c} excerpts" for n, c in counts.items())], rows)
+            counts.add(len(found))
+        many = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+        rows.append([{"random": "random mask"}.get(name, name), many, *cells])
+    return table(["method, sonification", "excerpts", *layers], rows)
 
 
 def cell(values: Sequence[float]) -> str:
