@@ -4,9 +4,10 @@ The algorithm (Choi, Fazekas, Sandler 2015) goes through 3x3 convolutions
 without biases, rectification and 2x2 max-pooling, remembers where each maximum stood, keeps one map
 of the last pooling with all its values, and goes back: every value to its place, rectify, correlate
 with the turned kernels; once for each map. Here both take the same random weights and the
-magnitudes of the same excerpt (4 s at 11,025 Hz, n_fft 512, hop 256: 257 x 173), in float64, on one
-thread. The loop in NumPy is timed on ``--maps`` of the maps of each depth, since all take equally
-long, and scaled to all of them; `auralise` is timed on all.
+magnitudes of the same excerpt (4 s at 11,025 Hz, n_fft 512, hop 256: 257 x 173), in double and in
+single precision, on one thread; seconds are processor time. The loop in NumPy is timed on
+``--maps`` of the maps of each depth, since all take equally long, and scaled to all of them;
+`auralise` is timed on all.
 
     AURALISE_DATA=FOLDER python benchmarks/original.py
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from itertools import product
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
@@ -65,7 +67,7 @@ def pool(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = rows // 2, columns // 2
     cut = values[:, : 2 * rows, : 2 * columns].reshape(maps, rows, 2, columns, 2)
     windows = cut.transpose(0, 1, 3, 2, 4).reshape(maps, rows, columns, 4)
-    first = np.eye(4)[windows.argmax(-1)]
+    first = np.eye(4, dtype=values.dtype)[windows.argmax(-1)]
     switches = np.zeros_like(values)
     switches[:, : 2 * rows, : 2 * columns] = (
         first.reshape(maps, rows, columns, 2, 2)
@@ -115,18 +117,19 @@ def magnitudes(folder: Path) -> Tensor:
 
 def measure(values: Tensor, depth: int, maps: int, timed: int) -> tuple[float, float, float]:
     """Return seconds of the loop, seconds of `auralise`, and their largest relative difference."""
-    module = network(depth, maps)
+    module = network(depth, maps).to(values.dtype)
     weights = [m.weight.detach().numpy() for m in module if isinstance(m, nn.Conv2d)]
-    start = time.perf_counter()
+    start = time.process_time()
     pooled, switches = forward(values.numpy(), weights)
-    before = time.perf_counter() - start
-    start = time.perf_counter()
+    before = time.process_time() - start
+    start = time.process_time()
     slow = [backward(pooled, channel, weights, switches) for channel in range(timed)]
-    loop = before + (time.perf_counter() - start) * maps / timed
-    start = time.perf_counter()
+    loop = before + (time.process_time() - start) * maps / timed
     layer = str(len(module) - 1)
+    list(invert_layer(module, values, layer, [0], method="deconvnet", position="whole"))  # warm
+    start = time.process_time()
     fast = list(invert_layer(module, values, layer, method="deconvnet", position="whole"))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     worst = max(
         float(np.abs(a - b.relevance.numpy()).max() / np.abs(a).max())
         for a, b in zip(slow, fast, strict=False)
@@ -145,11 +148,14 @@ def main() -> None:
         raise SystemExit("AURALISE_DATA must name the folder that holds open/vibe-ace.ogg")
     torch.set_num_threads(1)
     values = magnitudes(Path(folder))
-    print("| depth | NumPy loop (s) | auralise (s) | ratio | largest relative difference |")
-    print("|---|---|---|---|---|")
-    for depth in (1, 2, 3):
-        loop, seconds, worst = measure(values, depth, arguments.channels, arguments.maps)
-        print(f"| {depth} | {loop:.1f} | {seconds:.2f} | {loop / seconds:.0f} | {worst:.0e} |")
+    print("| precision | depth | NumPy loop (s) | auralise (s) | ratio | largest difference |")
+    print("|---|---|---|---|---|---|")
+    for kind, depth in product((torch.float64, torch.float32), (1, 2, 3)):
+        chosen = values.to(kind)
+        loop, seconds, worst = measure(chosen, depth, arguments.channels, arguments.maps)
+        precision = "double" if kind == torch.float64 else "single"
+        ratio = f"{loop / seconds:.1f}"
+        print(f"| {precision} | {depth} | {loop:.1f} | {seconds:.2f} | {ratio} | {worst:.0e} |")
 
 
 if __name__ == "__main__":
