@@ -8,7 +8,7 @@ fastest and the slowest:
 - from the address to a page that can be used: all units are shown and the sounds are ready to play,
   for the very first visitor, and for later ones with a browser that knows nothing yet;
 - from a click on a unit to its sound (the playhead of the new sound moves; it starts .15 s before
-  what the unit sees), the first time and again;
+  what the unit sees), the first time and again, a second after the one before;
 - from a change of the excerpt to a grid of 64 units.
 
 Excerpts are 4 s, of the embedded song and network.
@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -34,6 +33,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--mute-audio",
 )  # fmt: skip
+MOMENT = 1000.0  # milliseconds between hearing a unit and clicking the next
 GRID = "document.querySelectorAll('#grid a[data-unit]').length === 64"
 
 # Waits for a condition frame by frame and gives the time at which it was met.
@@ -62,7 +62,8 @@ def open_page(browser: Browser, address: str) -> tuple[Page, float]:
 
 
 def click(page: Page, unit: int) -> float:
-    """Click a unit; give the milliseconds until its sound moves."""
+    """Listen for a moment, click a unit; give the milliseconds until its sound moves."""
+    page.wait_for_timeout(MOMENT)
     return float(
         page.evaluate(
             f"""async (unit) => {{
@@ -72,9 +73,13 @@ def click(page: Page, unit: int) -> float:
               document.querySelector(`#grid a[data-unit="${{unit}}"]`).click();
               window.__before = before; window.__from = null;
               return wait(`(() => {{
-                if (auralise.url() === window.__before || !auralise.playing()) return false;
-                if (window.__from === null) {{ window.__from = auralise.time(); return false; }}
-                return auralise.time() > window.__from; }})()`, begin);
+                const sound = auralise.heard();
+                if (auralise.url() === window.__before) return false;
+                if (!sound.currentSrc.endsWith(auralise.url())) return false;
+                if (sound.readyState < 3 || sound.paused || sound.muted) return false;
+                if (sound.seeking) return false;
+                if (window.__from === null) {{ window.__from = sound.currentTime; return false; }}
+                return sound.currentTime > window.__from; }})()`, begin);
             }}""",
             unit,
         )
@@ -108,15 +113,16 @@ def told(name: str, milliseconds: list[float], goal: float) -> None:
 
 def measure(browser: Browser, address: str, repeats: int) -> None:
     """Measure everything against one server."""
-    _, first = open_page(browser, address)
+    page, first = open_page(browser, address)
     told("address to usable page, the very first", [first], 2.0)
-    later: list[Any] = [open_page(browser, address) for _ in range(repeats)]
-    told("address to usable page, new browsers", [taken for _, taken in later], 2.0)
-    page = later[-1][0]
-    for other, _ in later[:-1]:
-        other.context.close()
+    later = []
+    for _ in range(repeats):
+        page.context.close()
+        page, taken = open_page(browser, address)
+        later.append(taken)
+    told("address to usable page, new browsers", later, 2.0)
     page.click("#transport-play")  # browsers let pages play sound once somebody has clicked
-    units = [int(unit) for unit in range(1, 1 + repeats)]
+    units = range(1, 1 + repeats)
     told("click to sound, uncached", [click(page, unit) for unit in units], 1.0)
     told("click to sound, cached", [click(page, unit) for unit in units], 0.2)
     starts = [0.2 + 0.25 * number for number in range(repeats)]

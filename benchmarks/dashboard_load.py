@@ -5,7 +5,8 @@
 Starts ``auralise dashboard`` with an empty cache. Every simulated user has a session of their own,
 opens a page, asks for units (mostly the strongest ones, as people do), fetches a stretch of the
 sound, and listens for some seconds before the next. Then the hostile requests: traversal,
-oversize, malformed and mutilated callbacks. Exit status 1 if anything but the expected happened.
+oversize, malformed and mutilated callbacks, from several visitors at once. Either part can be left
+out with a 0. Exit status 1 if anything but the expected happened.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 from auralise.dashboards import ids
@@ -32,6 +33,7 @@ from auralise.dashboards import ids
 LAYERS = ("conv2", "conv3", "conv4")
 UNITS = 64
 THINK = (3.0, 7.0)
+ATTACKERS = 8
 CANARY = "canary-outside-the-cache"
 
 
@@ -137,9 +139,9 @@ def visit(port: int, log: Log, seed: int, until: float) -> None:
     while time.monotonic() < until:
         unit = rng.choice(favourites) if rng.random() < 0.8 else rng.randrange(UNITS)
         search = f"?layer={rng.choice(LAYERS)}&unit={unit}"
-        _, content = browser.call("choices", page.request(ids.PROBLEM, {ids.URL: search}))
-        view = json.loads(content)["response"][ids.VIEW]["data"] if content else None
-        browser.call("grid", page.request(ids.GRID_CAPTION, {ids.VIEW: view}))
+        browser.ask("heard", "POST", f"/heard{search}", b"")
+        browser.call("choices", page.request(ids.PROBLEM, {ids.URL: search}))
+        browser.call("grid", page.request(ids.GRID_CAPTION, {ids.URL: search}))
         _, content = browser.call("unit", page.request(ids.SOUNDS, {ids.URL: search}))
         sounds = json.loads(content)["response"][ids.SOUNDS]["data"] if content else {"sounds": []}
         for sound in sounds["sounds"]:
@@ -151,23 +153,31 @@ def visit(port: int, log: Log, seed: int, until: float) -> None:
         time.sleep(rng.uniform(*THINK))
 
 
-def attack(port: int, log: Log, number: int) -> None:
+PATHS = [
+    "/media/../../../../etc/passwd",
+    "/media/..%2f..%2fsecret",
+    "/media/%2e%2e/%2e%2e/canary.txt",
+    "/assets/../../canary.txt",
+    "/assets/..%5c..%5ccanary.txt",
+    "/_dash-component-suites/dash/../../../canary.txt",
+    "/_dash-component-suites/os/path.py",
+    "/media/" + "a" * 6000,
+    "/media/%00.wav",
+    "/%ff%fe",
+]
+
+SEARCHES = [
+    "?model=../../etc", "?layer=%00", "?unit=-1", "?unit=1e9", "?start=nan", "?start=1e308",
+    "?seconds=1e9", "?at=nan,nan", "?song=../secret", "?method=__import__", "?" + "a=1&" * 200,
+    "x" * 100_000,
+]  # fmt: skip
+
+
+def attack(port: int, log: Log, number: int, seed: int) -> None:
     """Send hostile requests, one after the other, from one visitor."""
-    rng, browser = random.Random(1), Browser(port, log)
+    rng, browser = random.Random(seed), Browser(port, log)
     browser.ask("hostile", "GET", "/listen")
     good = sounds_callback(browser, "?unit=3")
-    paths = [
-        "/media/../../../../etc/passwd",
-        "/media/..%2f..%2fsecret",
-        "/media/%2e%2e/%2e%2e/canary.txt",
-        "/assets/../../canary.txt",
-        "/assets/..%5c..%5ccanary.txt",
-        "/_dash-component-suites/dash/../../../canary.txt",
-        "/_dash-component-suites/os/path.py",
-        "/media/" + "a" * 6000,
-        "/media/%00.wav",
-        "/%ff%fe",
-    ]
     odd = [None, -1, 1e308, "", "x", [], {}, [[]], {"id": {}}, "../../etc/passwd", "\x00", "nan"]
 
     def mutilate(value: object) -> object:
@@ -179,27 +189,35 @@ def attack(port: int, log: Log, number: int) -> None:
             return [mutilate(v) if i == place else v for i, v in enumerate(value)]
         return rng.choice(odd)
 
-    searches = [
-        "?model=../../etc", "?layer=%00", "?unit=-1", "?unit=1e9", "?start=nan", "?start=1e308",
-        "?seconds=1e9", "?at=nan,nan", "?song=../secret", "?method=__import__", "?" + "a=1&" * 200,
-        "x" * 100_000,
-    ]  # fmt: skip
     for turn in range(number):
-        kind = turn % 4
-        if kind == 0:
-            browser.ask("hostile", "GET", rng.choice(paths))
-        elif kind == 1:
+        if turn % 4 == 0:
+            browser.ask("hostile", "GET", rng.choice(PATHS))
+        elif turn % 4 == 1:
             browser.call("hostile", mutilate(good))
-        elif kind == 2:
-            bad = json.loads(json.dumps(good))
-            bad["inputs"][0]["value"] = rng.choice(searches)
-            browser.call("hostile", bad)
+        elif turn % 4 == 2:
+            ask_nonsense(browser, good, rng)
         else:
-            data = rng.choice([b"", b"{", b"[" * 50_000, os.urandom(200), b"a" * 2_000_000])
-            headers = {"Content-Type": "application/json", "X-File-Name": "..%2f..%2fx.wav"}
-            path = rng.choice(["/_dash-update-component", "/upload", "/media/x", "/health"])
-            browser.ask("hostile", "POST", path, data, headers)
+            send_rubbish(browser, rng)
         time.sleep(0.03)
+
+
+def ask_nonsense(browser: Browser, good: dict[str, object], rng: random.Random) -> None:
+    """Send an address that makes no sense to one of the two that read addresses."""
+    search = rng.choice(SEARCHES)
+    if rng.random() < 0.3:
+        browser.ask("hostile", "POST", f"/heard?{quote(search[:20_000], safe='?&=%.')}", b"")
+        return
+    bad = json.loads(json.dumps(good))
+    bad["inputs"][0]["value"] = search
+    browser.call("hostile", bad)
+
+
+def send_rubbish(browser: Browser, rng: random.Random) -> None:
+    """Send bytes that are neither a request nor a song."""
+    data = rng.choice([b"", b"{", b"[" * 50_000, os.urandom(200), b"a" * 2_000_000])
+    headers = {"Content-Type": "application/json", "X-File-Name": "..%2f..%2fx.wav"}
+    path = rng.choice(["/_dash-update-component", "/upload", "/heard", "/media/x", "/health"])
+    browser.ask("hostile", "POST", path, data, headers)
 
 
 def memory(pid: int) -> float:
@@ -241,8 +259,8 @@ def main() -> None:
         try:
             line = server.stdout.readline() if server.stdout else ""
             port = urlsplit(line.split()[-1]).port or 0
-            good = crowd(server.pid, port, given.users, given.seconds)
-            good = siege(server.pid, port, given.hostile) and good
+            good = not given.users or crowd(server.pid, port, given.users, given.seconds)
+            good = (not given.hostile or siege(server.pid, port, given.hostile)) and good
         finally:
             server.send_signal(signal.SIGTERM)
             print("server ended with", server.wait(timeout=60))
@@ -267,16 +285,31 @@ def crowd(pid: int, port: int, users: int, seconds: float) -> bool:
 
 def siege(pid: int, port: int, number: int) -> bool:
     """Send hostile requests and look at what came back."""
-    log = Log()
-    attack(port, log, number)
+    log, begin = Log(), time.monotonic()
+    share = -(-number // ATTACKERS)
+    threads = [
+        threading.Thread(target=attack, args=(port, log, share, seed)) for seed in range(ATTACKERS)
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(10)
+        print(
+            f"  after {time.monotonic() - begin:.0f} s: {len(log.rows)} answers, "
+            f"{memory(pid):.0f} MB",
+            flush=True,
+        )
     codes: dict[int, int] = {}
     for _, _, status in log.rows:
         codes[status] = codes.get(status, 0) + 1
     alive, _ = Browser(port, Log()).ask("health", "GET", "/health")
     print(
-        f"{number} hostile requests: statuses {dict(sorted(codes.items()))}; alive: {alive == 200}"
+        f"{share * ATTACKERS} hostile requests from {ATTACKERS} visitors in "
+        f"{time.monotonic() - begin:.0f} s: statuses {dict(sorted(codes.items()))}; "
+        f"alive: {alive == 200}"
     )
     print(f"memory afterwards {memory(pid):.0f} MB; read outside the cache: {len(log.leaks)}")
+    print("refused:", *sorted({text[:110] for text in log.texts})[:12], sep="\n  ")
     broken = any(status >= 500 for _, _, status in log.rows)
     return alive == 200 and not log.leaks and not broken
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from auralise.audio.levels import CEILING_DB, measure
 from auralise.audio.resampling import resample
@@ -40,17 +41,25 @@ class Sound:
         Of the file, in Hz.
     gain_db : float or None
         What was added to its level for listening, in dB; None for silence.
+    peaks : tuple of int
+        Its outline, see `outline`, so that a browser can draw it before it has read the file.
     """
 
     media: str
     seconds: float
     sample_rate: int
     gain_db: float | None
+    peaks: tuple[int, ...] = ()
 
     @property
     def url(self) -> str:
         """Where the browser gets it."""
         return f"/media/{self.media}"
+
+    @property
+    def played(self) -> dict[str, Any]:
+        """What the players need to know of it."""
+        return {"url": self.url, "seconds": self.seconds, "peaks": list(self.peaks)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +159,38 @@ def match_levels(waveforms: Sequence[Waveform]) -> list[tuple[Waveform, float | 
     return matched
 
 
+def sound_of(media: str, waveform: Waveform, gain_db: float | None) -> Sound:
+    """Return what is known of a sound that is in the cache as ``media``."""
+    return Sound(media, waveform.duration, waveform.sample_rate, gain_db, outline(waveform))
+
+
+def outline(waveform: Waveform, pieces: int = 480) -> tuple[int, ...]:
+    """Return the highest magnitude in each of ``pieces`` equal stretches of a sound.
+
+    Parameters
+    ----------
+    waveform : Waveform
+        Of all its channels the highest counts.
+    pieces : int
+        Fewer where the sound has fewer samples.
+
+    Returns
+    -------
+    tuple of int
+        10,000 stands for full scale.
+
+    Examples
+    --------
+    >>> import torch
+    >>> outline(Waveform(torch.tensor([[0.0, -0.5, 0.25, 0.1]]), 8000), 2)
+    (5000, 2500)
+    """
+    highest = waveform.samples.abs().amax(0)
+    count = min(pieces, len(highest))
+    peaks = torch.nn.functional.adaptive_max_pool1d(highest[None].float(), count)[0]
+    return tuple((peaks * 10_000).round().int().tolist())
+
+
 def gated_power(waveform: Waveform) -> float:
     """Return the mean power of a sound while it sounds; see `match_levels`. 0 for silence.
 
@@ -214,7 +255,7 @@ def unpack(content: bytes) -> Rendered | None:
     head, arrays = found
     place = None if head["place"] is None else Place(**head["place"])
     panels = tuple(_panel(entry, number, arrays) for number, entry in enumerate(head["panels"]))
-    source, round_trip, auralised = (Sound(**entry) for entry in head["sounds"])
+    source, round_trip, auralised = (_sound(entry) for entry in head["sounds"])
     return Rendered(
         unit=head["unit"],
         source=source,
@@ -229,6 +270,10 @@ def unpack(content: bytes) -> Rendered | None:
         phase=head["phase"],
         notes=tuple(head["notes"]),
     )
+
+
+def _sound(entry: Mapping[str, Any]) -> Sound:
+    return Sound(**{**entry, "peaks": tuple(entry.get("peaks", ()))})
 
 
 def _panel(entry: Mapping[str, Any], number: int, arrays: Mapping[str, Any]) -> Panel:

@@ -20,6 +20,7 @@ from auralise.errors import InvalidValueError, OutputError
 
 from .limits import Allowance
 from .media import register_media
+from .quick import register_quick
 from .security import ALLOWANCE, Rules, is_loopback, protect
 from .service import Service
 from .uploads import Decoders, UploadLimits, register_uploads
@@ -77,7 +78,7 @@ def equip(
 ) -> Decoders:
     """Add to an app what its pages need beside the callbacks, and the rules all requests keep to.
 
-    ``/media/...``, ``/upload``, ``/health``; headers, sessions, limits, token.
+    ``/media/...``, ``/heard``, ``/upload``, ``/health``; headers, sessions, limits, token.
 
     Parameters
     ----------
@@ -101,6 +102,7 @@ def equip(
     secret = service.cache.secret
     protect(app, Rules(host, token, names, secret, allowance))
     register_media(app.server, service.cache)
+    register_quick(app.server, service)
     if service.atlas is not None:
         from .atlas import register_atlas
 
@@ -146,7 +148,7 @@ def serve(
         How many requests are answered at the same time.
     limits : UploadLimits, optional
     ready : callable
-        Called once with the address when the server accepts connections.
+        Called once with the address when the first page can be shown at once.
 
     Raises
     ------
@@ -184,19 +186,18 @@ def serve(
             "choose another with --port"
         ) from error
     with _ended_by_signals(), _kept_tidy(service, decoders):
+        service.warm()  # nobody waits for it in the browser
         ready(Address(host, server.effective_port, token))
         server.run()  # returns when a signal asks the process to end
 
 
 @contextmanager
 def _kept_tidy(service: Service, decoders: Decoders) -> Iterator[None]:
-    """Warm up and delete old uploads aside; close everything at the end."""
+    """Delete old uploads aside; close everything at the end."""
     done = threading.Event()
 
     def tend() -> None:
         decoders.warm()
-        if not done.is_set():
-            service.warm()
         while not done.wait(EXPIRY_SECONDS):
             service.songs.expire()
 

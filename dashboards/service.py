@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from auralise import __version__
 from auralise.activations.receptive_field import ReceptiveField
 from auralise.audio.files import encode_wav
 from auralise.audio.waveform import Waveform
-from auralise.errors import InvalidValueError
+from auralise.errors import AuraliseError, InvalidValueError
 from auralise.inversion import INVERTERS
 from auralise.phase import PHASE_METHODS
 from auralise.preparation import prepare
@@ -228,7 +229,7 @@ class Service:
                 "sound", "wav", **scope, what=what, key=text, version=__version__
             )
             self.cache.get_or_make(name, partial(encode_wav, waveform))
-            sounds[what] = Sound(name, waveform.duration, waveform.sample_rate, gain)
+            sounds[what] = rendering.sound_of(name, waveform, gain)
         return sounds
 
     def excerpt(self, view: View) -> Waveform:
@@ -238,10 +239,14 @@ class Service:
             return prepare(network, self.studio.excerpt(network, view).waveform)[0]
 
     def warm(self) -> None:
-        """Do once what the first visitor would wait for: load a network, follow one unit."""
+        """Do once what the first visitor would wait for: load a network, follow one unit.
+
+        A network whose units cannot be followed is no reason not to serve: its pages say why.
+        """
         view = self.resolve(View())
         strongest = self.activity(view).strongest()
-        self.render(replace(view, unit=int(strongest[0])))
+        with suppress(AuraliseError):
+            self.render(replace(view, unit=int(strongest[0])))
         if self.atlas is not None:
             self.atlas.points("units", "", "pca")
 

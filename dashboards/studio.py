@@ -205,7 +205,7 @@ class Studio:
         for what, (waveform, gain) in zip(_SOUNDS, matched, strict=True):
             name = self.name(what, "wav", view, unit=True, scope=True)
             self.cache.write(name, encode_wav(waveform))
-            sounds.append(Sound(name, waveform.duration, waveform.sample_rate, gain))
+            sounds.append(rendering.sound_of(name, waveform, gain))
         return sounds
 
     def _bundle(self, view: View) -> bytes:

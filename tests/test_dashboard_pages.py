@@ -13,6 +13,7 @@ from auralise.dashboards import ids
 from auralise.dashboards.app import create_app
 from auralise.dashboards.links import chosen, plain, view_of
 from auralise.dashboards.pages import PAGES, listen
+from auralise.dashboards.server import equip
 from auralise.dashboards.service import Service
 from auralise.dashboards.widgets.pictures import picture_uri
 
@@ -40,7 +41,9 @@ def test_every_callback_talks_to_a_component_that_exists(service):
         for part in [*callback["inputs"], *callback["state"]]
     }
     assert ids.URL in wired
-    known = set(ids_in(app.validation_layout))
+    layouts = [app.layout, *(page.layout(service) for page in PAGES)]
+    known = {found for layout in layouts for found in ids_in(layout)}
+    known.add(ids.FIGURE)  # made by a script, with the first picture
     assert {name for name in wired if not name.startswith("{")} <= known
 
 
@@ -90,13 +93,29 @@ def test_an_address_that_leads_nowhere_is_answered_in_words(service, search):
     assert len(said.children) > 10
 
 
+def test_a_click_is_answered_with_what_the_players_need(service):
+    app = create_app(service)
+    decoders = equip(app, service)
+    client = app.server.test_client()
+    answer = client.post("/heard?layer=conv3&unit=5")
+    assert answer.json == listen.sounds_of(service, "?layer=conv3&unit=5")[0]
+    for sound in answer.json["sounds"]:
+        assert sound["seconds"] == pytest.approx(4.0, abs=0.1)
+        assert len(sound["peaks"]) == 480
+        assert 0 < max(sound["peaks"]) <= 10_000
+    wrong = client.post("/heard?layer=conv3&unit=-5")
+    assert wrong.status_code == 400
+    assert "whole number" in wrong.json["error"]
+    assert client.get("/heard?layer=conv3&unit=5").mimetype == "text/html"  # computes nothing
+    decoders.close()
+
+
 def test_the_grid_is_not_sent_again_for_another_unit(service):
-    view = chosen(service, "?layer=conv3&unit=1")
-    cells, caption, key = listen.units_of(service, plain(view), None)
+    cells, caption, key = listen.units_of(service, "?layer=conv3&unit=1", None)
     assert len(cells) == 64
     assert caption.startswith("64 units")
-    other = plain(chosen(service, "?layer=conv3&unit=2"))
-    assert listen.units_of(service, other, key) == (listen.no_update,) * 3
+    assert listen.units_of(service, "?layer=conv3&unit=2", key) == (listen.no_update,) * 3
+    assert listen.units_of(service, "?layer=none", key) == (listen.no_update,) * 3
 
 
 def test_a_picture_has_its_brightest_value_at_the_top_right():

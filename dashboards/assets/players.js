@@ -12,16 +12,21 @@ window.auralise = (() => {
   let loading = 0;
   let mirroring = false;
   let barHeight = 1;
+  const FULL = 10000; // of an outline
   const SOME = 1.5; // seconds; a unit that is followed at the very end is not over at once
   let begin = 0; // where playing starts when nobody has said where
   const watchers = [];
 
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let kept = {}; // colours as they are now; to ask for one makes the browser lay out the page
+  const css = (name) => {
+    kept[name] ||= getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    return kept[name];
+  };
   const current = () => rows.get(chosen);
   const media = (row) => row.wave.getMediaElement();
   const playing = () => Boolean(current()) && !media(current()).paused;
   const time = () => (current() ? media(current()).currentTime : 0);
-  const duration = () => (current() ? current().wave.getDuration() || 0 : 0);
+  const duration = () => (current() ? current().spec.seconds || current().wave.getDuration() || 0 : 0);
 
   function colours(main) {
     return {
@@ -67,6 +72,7 @@ window.auralise = (() => {
       if (key !== chosen) return;
       if (loop) { seek(loop.start); play(); } else { pause(); seek(begin); }
     });
+    element.addEventListener("playing", () => { if (key === chosen) join(); });
     for (const name of ["play", "pause", "seeked"]) element.addEventListener(name, show);
   }
 
@@ -81,17 +87,29 @@ window.auralise = (() => {
 
   /* Draw a waveform anew only where something about it has changed: drawing takes its time. */
   function paint(entry, main) {
+    if (dressed(entry, main)) entry.wave.setOptions({});
+  }
+
+  /* Set how a waveform is to look; say whether that is new. */
+  function dressed(entry, main) {
     const options = { ...colours(main), barHeight };
     const now = JSON.stringify([options, entry.spec.url]);
-    if (entry.painted === now) return;
+    if (entry.painted === now) return false;
     entry.painted = now;
-    entry.wave.setOptions(options);
+    Object.assign(entry.wave.options, options);
+    return true;
   }
+
+  const outlined = (spec) => Boolean(spec.peaks && spec.peaks.length && spec.seconds);
 
   /* All waveforms are drawn on one scale, on which the highest peak fills the height. */
   function scale() {
     let highest = 0;
-    for (const { wave } of rows.values()) {
+    for (const { wave, spec } of rows.values()) {
+      if (outlined(spec)) {
+        highest = Math.max(highest, Math.max(...spec.peaks) / FULL);
+        continue;
+      }
       const data = wave.getDecodedData();
       if (!data) continue;
       for (const value of data.getChannelData(0)) highest = Math.max(highest, Math.abs(value));
@@ -101,6 +119,10 @@ window.auralise = (() => {
 
   async function load(element, specs, from = 0) {
     if (element !== box) { clear(); box = element; }
+    if (specs.length === rows.size && specs.every((spec) => rows.has(spec.key) && rows.get(spec.key).spec.url === spec.url)) {
+      if (wanted && !playing()) play();
+      return;
+    }
     const turn = ++loading;
     const resume = wanted || playing();
     const at = time();
@@ -110,28 +132,62 @@ window.auralise = (() => {
     for (const entry of rows.values()) media(entry).pause();
     if (!keys.includes(chosen)) chosen = (specs.find((spec) => spec.main) || specs[0]).key;
     box.dataset.state = "loading";
-    const ready = specs.map((spec) => {
-      const entry = rows.get(spec.key) || make(spec);
-      const same = entry.spec.url === spec.url;
-      entry.spec = spec;
-      label(entry);
-      return same ? null : entry.wave.load(spec.url);
-    });
+    const fresh = specs.filter((spec) => exchange(spec));
+    const place = () => {
+      begin = Math.max(0, Math.min(from, duration() - SOME));
+      seek(known || loop ? (at < duration() - 0.05 ? at : 0) : begin);
+    };
+    // with an outline nothing has to be decoded before it sounds
+    const early = specs.every(outlined);
+    if (early) barHeight = scale();
+    const ready = fresh.map((spec) => draw(rows.get(spec.key)));
+    if (early) begun(place, resume);
     try {
-      await Promise.all(ready);
+      await Promise.all([...ready, ...[...rows.values()].map((entry) => playable(media(entry)))]);
     } catch (error) {
       if (turn === loading) box.dataset.state = "failed";
       return;
     }
     if (turn !== loading) return;
     box.dataset.state = "ready";
-    begin = Math.max(0, Math.min(from, duration() - SOME));
-    barHeight = scale();
+    if (!early) { barHeight = scale(); begun(place, resume); }
     drawLoop();
     choose(chosen);
-    if (known || loop) seek(at < duration() - 0.05 ? at : 0); else seek(begin);
+    if (wanted && !playing()) play();
     wanted = false;
-    if (resume) play(); else show();
+    show();
+  }
+
+  /* Give a player its sound; say whether it is another than before. */
+  function exchange(spec) {
+    const entry = rows.get(spec.key) || make(spec);
+    const other = entry.spec.url !== spec.url;
+    entry.spec = spec;
+    entry.wave.setMuted(spec.key !== chosen);
+    label(entry);
+    return other;
+  }
+
+  function draw(entry) {
+    const { spec, wave } = entry;
+    dressed(entry, spec.key === chosen);
+    return outlined(spec)
+      ? wave.load(spec.url, [spec.peaks.map((peak) => peak / FULL)], spec.seconds)
+      : wave.load(spec.url);
+  }
+
+  function begun(place, resume) {
+    place();
+    if (resume) { wanted = false; play(); }
+  }
+
+  /* Wait until a sound can be played. */
+  function playable(element) {
+    if (element.readyState >= 3) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      element.addEventListener("canplay", resolve, { once: true });
+      element.addEventListener("error", reject, { once: true });
+    });
   }
 
   function remove(key) { rows.get(key).wave.destroy(); rows.get(key).row.remove(); rows.delete(key); }
@@ -149,6 +205,7 @@ window.auralise = (() => {
     if (!rows.has(key)) return;
     const before = current();
     const at = time();
+    const sounding = playing();
     chosen = key;
     const next = media(current());
     for (const [name, entry] of rows) {
@@ -160,18 +217,26 @@ window.auralise = (() => {
     if (before && before !== current() && Math.abs(next.currentTime - at) > 0.02) {
       next.currentTime = at;
     }
+    if (sounding && next.paused) next.play().catch(() => show()); // it had not joined yet
     show();
   }
 
   function play() {
     if (!current()) { wanted = true; return; }
+    media(current()).play().catch(() => show());
+    requestAnimationFrame(follow);
+  }
+
+  /* Let the other sounds run along with the one that is heard; it is not kept waiting for them. */
+  function join() {
+    if (!playing()) return;
     const at = time();
     for (const entry of rows.values()) {
       const element = media(entry);
+      if (element === media(current())) continue;
       if (Math.abs(element.currentTime - at) > 0.02) element.currentTime = at;
       element.play().catch(() => show());
     }
-    requestAnimationFrame(follow);
   }
 
   function pause() { for (const entry of rows.values()) media(entry).pause(); show(); }
@@ -215,6 +280,7 @@ window.auralise = (() => {
   }
 
   function recolour() {
+    kept = {};
     for (const [name, entry] of rows) paint(entry, name === chosen);
     drawLoop();
   }

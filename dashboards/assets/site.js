@@ -9,16 +9,53 @@
 
   /* The address is the only state: everything chosen is written there and read from there. */
 
-  function go(changes, pathname) {
+  function changed(changes) {
     const parts = query();
     for (const [name, value] of Object.entries(changes)) {
       if (value === null || value === "" || value === undefined) parts.delete(name);
       else parts.set(name, String(value));
     }
-    const search = [...parts].length ? `?${parts}` : "";
+    return [...parts].length ? `?${parts}` : "";
+  }
+
+  function go(changes, pathname) {
+    const search = changed({ ...(coming || {}), ...changes });
+    coming = null;
     const path = pathname || window.location.pathname;
     if (search === window.location.search && path === window.location.pathname) return;
-    window.dash_clientside.set_props("url", { pathname: path, search });
+    // a path that is given again builds the whole page anew
+    const leaves = path !== window.location.pathname;
+    window.dash_clientside.set_props("url", leaves ? { pathname: path, search } : { search });
+  }
+
+  /* A unit of the page Listen sounds first; then it is written into the address and said in words:
+     to show what the callbacks answer keeps the browser busy for longer than the sound takes. */
+
+  let coming = null; // changes that are not in the address yet
+
+  async function sound(changes) {
+    const mine = coming = changes;
+    try {
+      const answer = await fetch(`/heard${changed(changes)}`, { method: "POST" });
+      const data = answer.ok ? await answer.json() : null;
+      if (data && coming === mine) { fill(data); await sounding(); }
+    } finally { // where it failed, the page's own callbacks find the same and say it
+      if (coming === mine) go(changes);
+    }
+  }
+
+  /* Wait until a sound can be heard; not for long, browsers may forbid it. */
+  async function sounding() {
+    const end = performance.now() + 400;
+    const silent = () => { const sound = players.heard(); return !sound || sound.paused || sound.readyState < 3 || sound.currentTime <= from; };
+    const from = players.time();
+    while (silent() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+
+  function fill(data) {
+    shown = data;
+    if (data.unit !== null) mark(data.unit);
+    players.load(byId("players"), data.sounds, data.from || 0);
   }
 
   document.addEventListener("click", (event) => {
@@ -48,7 +85,8 @@
       players.play();
       return;
     }
-    go(changes);
+    if (link.dataset.go || !link.closest("#grid") || !byId("players")) go(changes);
+    else sound(changes).catch(() => {});
   }
 
   const cells = () => [...document.querySelectorAll(".grid a[data-unit]")];
@@ -181,20 +219,27 @@
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
 
+  /* A figure and its height, once the sounds are there: drawing keeps the browser busy. */
+  async function drawing(url) {
+    if (!url) return null;
+    const loading = fetch(url);
+    await heard();
+    const answer = await loading;
+    if (!answer.ok) return null;
+    const figure = await answer.json();
+    return { figure, style: { height: `${figure.layout.height}px` } };
+  }
+
+  let turns = 0;
   let last = {};
   let shown = null;
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     auralise: {
       sounds(data) {
-        const holder = byId("players");
         shown = data;
-        if (!data || !data.sounds || !data.sounds.length || !holder) {
-          players.clear();
-          return "";
-        }
-        if (data.unit !== null) mark(data.unit);
-        players.load(holder, data.sounds, data.from || 0);
+        if (!data || !data.sounds || !data.sounds.length || !byId("players")) players.clear();
+        else if (!coming) fill(data); // else it is the answer to what was chosen before
         return "";
       },
       /* A blind test has the players for itself; its waveforms would give X away. */
@@ -256,14 +301,21 @@
         return "";
       },
       async figure(url) {
-        const kept = window.dash_clientside.no_update;
-        if (!url) return [kept, kept];
-        const loading = fetch(url);
-        await heard(); // sounds first: drawing keeps the browser busy
-        const answer = await loading;
-        if (!answer.ok) return [kept, kept];
-        const figure = await answer.json();
-        return [figure, { height: `${figure.layout.height}px` }];
+        const drawn = await drawing(url);
+        return drawn ? [drawn.figure, drawn.style] : [window.dash_clientside.no_update, window.dash_clientside.no_update];
+      },
+      /* The library that draws is large: it is fetched with the first figure, after the sounds. */
+      async late_figure(url) {
+        const turn = ++turns;
+        const drawn = await drawing(url);
+        if (!drawn || turn !== turns) return window.dash_clientside.no_update;
+        if (byId("figure")) {
+          window.dash_clientside.set_props("figure", drawn);
+          return window.dash_clientside.no_update;
+        }
+        const config = { displaylogo: false, responsive: true, displayModeBar: false };
+        const props = { id: "figure", config, responsive: true, ...drawn };
+        return { type: "Graph", namespace: "dash_core_components", props };
       },
       fetch(url) {
         if (url && url !== last.url) {

@@ -32,17 +32,22 @@
   const seconds = (value) => `${value.toFixed(2)} s`;
 
   players.watch(({ time, duration, playing, loop }) => {
+    playhead(time); // first: it asks where things are, and what is written below moves them
     for (const button of document.querySelectorAll(".play")) {
+      if (button.dataset.playing === String(playing)) continue;
       button.setAttribute("aria-label", playing ? "Pause" : "Play");
-      button.dataset.playing = playing ? "true" : "false";
+      button.dataset.playing = String(playing);
     }
     if (byId("transport-play")) {
-      byId("transport-time").textContent = `${seconds(time)} of ${seconds(duration)}`;
+      write("transport-time", `${seconds(time)} of ${seconds(duration)}`);
       byId("transport-loop").hidden = !loop;
-      byId("transport-loop").textContent = loop ? `Loop ${seconds(loop.start)} to ${seconds(loop.end)} ✕` : "";
+      write("transport-loop", loop ? `Loop ${seconds(loop.start)} to ${seconds(loop.end)} ✕` : "");
     }
-    playhead(time);
   });
+
+  function write(id, text) {
+    if (byId(id).textContent !== text) byId(id).textContent = text;
+  }
 
   function playhead(time) {
     const holder = byId("figure-box");
@@ -57,8 +62,7 @@
     const layout = plot._fullLayout;
     const x = layout.xaxis.l2p(time);
     line.style.display = x >= 0 && x <= layout.xaxis._length ? "block" : "none";
-    line.style.left = `${plot.offsetLeft + layout.xaxis._offset + x}px`;
-    line.style.top = `${layout._size.t}px`;
+    line.style.transform = `translate(${plot.offsetLeft + layout.xaxis._offset + x}px, ${layout._size.t}px)`;
     line.style.height = `${layout._size.h}px`;
   }
 })();

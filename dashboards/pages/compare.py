@@ -244,7 +244,7 @@ def _player_data(pair: Pair, found: Compared) -> dict[str, Any]:
                 "label": label,
                 "letter": letter,
                 "note": note,
-                "url": found.sounds[key].url,
+                **found.sounds[key].played,
                 "main": key == "a",
             }
             for key, label, letter, note in rows

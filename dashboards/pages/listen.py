@@ -12,7 +12,7 @@ from auralise.errors import AuraliseError
 from auralise.output.interactive import draw
 
 from .. import drawings, ids
-from ..links import chosen, plain, view_of
+from ..links import chosen, plain
 from ..security import session_id
 from ..service import Service
 from ..snapshot import Snapshot
@@ -25,7 +25,6 @@ _CHOICES = ("song", "model", "layer", "start", "method", "sonification", "phase"
 _CHOOSERS = (
     ids.SONG, ids.MODEL, ids.LAYER, ids.START, ids.METHOD, ids.SONIFICATION, ids.PHASE
 )  # fmt: skip
-_CONFIG: Any = {"displaylogo": False, "responsive": True, "displayModeBar": False}
 
 
 def layout(service: Service) -> Component:
@@ -120,7 +119,7 @@ def _map() -> Component:
                 className="quiet",
             ),
             html.Div(
-                dcc.Graph(id=ids.FIGURE, config=_CONFIG, figure=drawings.blank(), responsive=True),
+                html.Div("The picture follows the sounds.", className="figure-to-come"),
                 id=ids.FIGURE_BOX,
                 className="figure",
             ),
@@ -205,20 +204,19 @@ def _register_units(app: Dash, service: Service) -> None:
         Output(ids.GRID, "children"),
         Output(ids.GRID_CAPTION, "children"),
         Output(ids.GRID_KEY, "data"),
-        Input(ids.VIEW, "data"),
+        Input(ids.URL, "search"),
         State(ids.GRID_KEY, "data"),
     )
-    def units(values: dict[str, Any] | None, key: list[Any] | None) -> tuple[Any, ...]:
-        return units_of(service, values, key)
+    def units(search: str | None, key: list[Any] | None) -> tuple[Any, ...]:
+        return units_of(service, search, key)
 
 
-def units_of(
-    service: Service, values: dict[str, Any] | None, key: list[Any] | None
-) -> tuple[Any, ...]:
-    """Return the grid, unless it is the one on show."""
-    if values is None:
+def units_of(service: Service, search: str | None, key: list[Any] | None) -> tuple[Any, ...]:
+    """Return the grid, unless it is the one on show; nothing for an address that is wrong."""
+    try:
+        view = chosen(service, search)
+    except AuraliseError:  # `choices_of` says what is wrong with the address
         return no_update, no_update, no_update
-    view = view_of(values)
     wanted = [view.model, view.song, view.start, view.seconds, view.layer]
     if wanted == key:
         return no_update, no_update, no_update
@@ -248,9 +246,8 @@ def _register_sound(app: Dash, service: Service) -> None:
         return drawings.drawing(service, chosen(service, search), look)
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
-        ClientsideFunction("auralise", "figure"),
-        Output(ids.FIGURE, "figure"),
-        Output(ids.FIGURE, "style"),
+        ClientsideFunction("auralise", "late_figure"),
+        Output(ids.FIGURE_BOX, "children"),
         Input(ids.FIGURE_URL, "data"),
     )
     app.clientside_callback(  # type: ignore[no-untyped-call]

@@ -267,6 +267,6 @@ def _row(key: str, label: str, letter: str, note: str, sound: Sound) -> dict[str
         "label": label,
         "letter": letter.upper(),
         "note": note,
-        "url": sound.url,
+        **sound.played,
         "main": key == "song",
     }

@@ -43,7 +43,7 @@ def player_data(view: View, rendered: Rendered) -> dict[str, Any]:
                 "label": label,
                 "letter": letter.upper(),
                 "note": note,
-                "url": sound.url,
+                **sound.played,
                 "main": key == "unit",
             }
             for (key, label, letter), note, sound in zip(
