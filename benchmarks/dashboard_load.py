@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -71,7 +72,8 @@ class Browser:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             given = {"Cookie": self.cookie, **(headers or {})}
-            connection.request(method, path, body, given)
+            with suppress(BrokenPipeError, ConnectionResetError):  # refused before it was read
+                connection.request(method, path, body, given)
             answer = connection.getresponse()
             content = answer.read()
             cookie = answer.headers.get("Set-Cookie")
@@ -309,7 +311,7 @@ def siege(pid: int, port: int, number: int) -> bool:
         f"alive: {alive == 200}"
     )
     print(f"memory afterwards {memory(pid):.0f} MB; read outside the cache: {len(log.leaks)}")
-    print("refused:", *sorted({text[:110] for text in log.texts})[:12], sep="\n  ")
+    print("refused:", *sorted({text[:110].strip() for text in log.texts})[:40], sep="\n  ")
     broken = any(status >= 500 for _, _, status in log.rows)
     return alive == 200 and not log.leaks and not broken
 

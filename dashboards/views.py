@@ -175,6 +175,8 @@ def texts_of(query: str | Mapping[str, str], names: Iterable[str]) -> dict[str, 
         except ValueError as error:
             raise InvalidValueError("an address has at most 40 parts") from error
         query = {name: values[-1] for name, values in parts.items()}
+    if not isinstance(query, Mapping):  # a browser may send anything
+        raise InvalidValueError(f"an address is text, got {type(query).__name__}")
     known = set(names)
     texts = {name: str(value) for name, value in query.items() if name in known}
     for name, text in texts.items():

@@ -368,7 +368,7 @@ def test_two_tabs_do_not_disturb_each_other(context, address):
 def test_a_page_stays_of_use_over_a_restart(page, cache):
     with served(cache) as address:
         page.goto(f"{address}/listen?layer=conv3&unit=5")
-        until(page, "auralise.ready()")
+        until(page, "auralise.ready() && document.querySelector('#figure .main-svg')")
     port = int(address.rpartition(":")[2])
     with served(cache, port):
         page.click("#grid a[data-unit='9']")

@@ -48,6 +48,8 @@ def service(tmp_path_factory):
     [
         ("start=nan", "start must be from 0"),
         ("start=-1", "start must be from 0"),
+        ([], "an address is text, got list"),
+        (7, "an address is text, got int"),
         ("start=1e308", "start must be from 0"),
         ("start=inf", "start must be from 0"),
         ("start=soon", "start must be from 0"),

@@ -152,12 +152,17 @@ def _example(room: AtlasRoom, unit: AtlasUnit, one: Example, kind: str, number: 
         sounds.append(_sound("what it listens for", f"/atlas/auralised?{query}", "none"))
     return html.Div(
         [
-            html.P([html.B(f"{one.value:.3g} "), f"{label}{one.path}"], className="example-title"),
+            html.P([html.B(f"{one.value:.3g} "), f"{label}{_breaking(one.path)}"], className="example-title"),
             html.P(f"{one.start:.2f}-{one.end:.2f} s{band}", className="quiet"),
             html.Div(sounds, className="example-sounds"),
         ],
         className="example",
     )
+
+
+def _breaking(path: str) -> str:
+    """Return a path that a narrow column breaks where its parts end, not within a word."""
+    return path.replace("/", "/\u200b").replace("_", "_\u200b")
 
 
 def _sound(name: str, address: str, preload: str) -> Component:
@@ -214,6 +219,7 @@ _LOOK: dict[str, Any] = {
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
     "font": {"color": "#7d8b94"},
+    "colorway": ["#4b90b0"],
 }
 
 
