@@ -152,7 +152,10 @@ def _example(room: AtlasRoom, unit: AtlasUnit, one: Example, kind: str, number: 
         sounds.append(_sound("what it listens for", f"/atlas/auralised?{query}", "none"))
     return html.Div(
         [
-            html.P([html.B(f"{one.value:.3g} "), f"{label}{_breaking(one.path)}"], className="example-title"),
+            html.P(
+                [html.B(f"{one.value:.3g} "), f"{label}{_breaking(one.path)}"],
+                className="example-title",
+            ),
             html.P(f"{one.start:.2f}-{one.end:.2f} s{band}", className="quiet"),
             html.Div(sounds, className="example-sounds"),
         ],
