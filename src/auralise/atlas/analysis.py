@@ -17,6 +17,7 @@ from auralise.atlas.decoding import SILENCE, Source, Stretch
 from auralise.atlas.descriptors import FRAMES_PER_SECOND
 from auralise.atlas.histogram import sweep
 from auralise.atlas.layers import Layer
+from auralise.atlas.layout import with_channels_last
 from auralise.errors import NetworkError
 from auralise.models.base import MusicNetwork
 
@@ -107,7 +108,10 @@ class Analyser:
         self.sample_rate = frontend.sample_rate
         self.length = round(seconds * self.sample_rate)
         self._network, self._frontend = network.module, frontend.module
-        if self.device.type != "cpu":
+        if self.device.type == "cpu":
+            example = self._frontend(torch.zeros(1, self.length))
+            self._network = with_channels_last(network.module, example)
+        else:
             self._network = copy.deepcopy(network.module).to(self.device)
             self._frontend = self._frontend.to(self.device)
 
@@ -180,9 +184,9 @@ class _Reduced:
 
 def _reduced(output: Tensor, *, kept: int) -> _Reduced:
     """Reduce (batch, channels, ...) to its peaks, means and counts."""
-    flat = output[:kept].float().flatten(2) if output.ndim > 2 else output[:kept].float()[..., None]
-    counts, position, mean = sweep(flat)
-    peak = flat.gather(2, position.to(flat.device)[..., None])[..., 0]
+    output = output[:kept].float()
+    counts, position, mean = sweep(output)
+    peak = _at(output, position.to(output.device))
     finite = mean.isfinite().all(1)
     return _Reduced(
         peak.cpu().numpy(),
@@ -191,6 +195,17 @@ def _reduced(output: Tensor, *, kept: int) -> _Reduced:
         counts.numpy(),
         finite.numpy(),
     )
+
+
+def _at(output: Tensor, position: Tensor) -> Tensor:
+    """Return (batch, channels) values of (batch, channels, ...) at flat places, without a copy."""
+    if output.ndim == 2:
+        return output
+    if output.is_contiguous() or output.device.type != "cpu":
+        return output.flatten(2).gather(2, position[..., None])[..., 0]
+    batch, channels = (np.arange(n) for n in output.shape[:2])
+    index = np.unravel_index(position.numpy(), tuple(output.shape[2:]))
+    return torch.from_numpy(output.numpy()[(batch[:, None], channels, *index)])
 
 
 class _Running:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from auralise.atlas.descriptors import FRAME_NAMES, FRAMES_PER_SECOND, NAMES
+from auralise.atlas.descriptor_loops import stretch_means
+from auralise.atlas.descriptors import FRAMES_PER_SECOND, NAMES
 from auralise.atlas.places import Places
 from auralise.atlas.statistics import spearman
 from auralise.atlas.values import Clips, LayerValues
 
-_BLOCK = 32  # units whose descriptors are in memory at once
+_BLOCK = 128  # units whose descriptors are in memory at once
 
 
 def correlate(
@@ -67,14 +68,6 @@ def averages(
         NaN where no frame has an answer.
     """
     frames = len(grid)
-    first = np.clip(np.floor(start * FRAMES_PER_SECOND), 0, frames - 1).astype(np.intp)
-    stop = np.clip(np.ceil(end * FRAMES_PER_SECOND), first + 1, frames).astype(np.intp)
-    there = np.isfinite(grid)
-    sums = np.zeros((frames + 1, len(FRAME_NAMES)))
-    counts = np.zeros((frames + 1, len(FRAME_NAMES)))
-    np.cumsum(np.where(there, grid, 0), axis=0, out=sums[1:], dtype=np.float64)
-    np.cumsum(there, axis=0, out=counts[1:])
-    number = counts[stop] - counts[first]
-    total = sums[stop] - sums[first]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(number > 0, total / number, np.nan).astype(np.float32)
+    first = np.clip(np.floor(start * FRAMES_PER_SECOND), 0, frames - 1).astype(np.int64)
+    stop = np.clip(np.ceil(end * FRAMES_PER_SECOND), first + 1, frames).astype(np.int64)
+    return stretch_means(grid.astype(np.float32), first, stop)

@@ -6,9 +6,9 @@ is resampled for itself. Samples are left as loud as they are in the file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ def _because(failed: Stretch, reason: str) -> Stretch:
 
 
 def _changed(source: Source) -> str:
-    status = Path(source.path).stat()
+    status = os.stat(source.path)  # noqa: PTH116
     if (status.st_size, status.st_mtime_ns) == (source.size, source.mtime_ns):
         return ""
     return "changed while the atlas was made; build again to take it in as it is now"

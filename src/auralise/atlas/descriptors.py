@@ -27,6 +27,7 @@ Sources:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -34,6 +35,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auralise.atlas.descriptor_loops import Floats, averaged, harmonic_shares, pitch_lags
 from auralise.spectral.mel import mel_bank
 from auralise.spectral.stft import StftSpec
 
@@ -55,7 +57,6 @@ FRAME_NAMES = (
 NAMES = (*FRAME_NAMES, "tempo")
 
 _MELS = 40
-_MEDIAN = 7
 _REFERENCE = 55.0
 _FLOOR = 1e-10
 _NOISE = -6.0
@@ -68,27 +69,47 @@ def _spec(sample_rate: int) -> StftSpec:
     return StftSpec(sample_rate, int(n_fft), int(n_fft) // 4)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tables:
+    """What is the same for all sounds at one rate.
+
+    Attributes
+    ----------
+    spec : StftSpec
+    window : Tensor, shape (n_fft,)
+    own : ndarray, shape (n_fft // 2,)
+        The window's autocorrelation, 1 at lag 0.
+    sums : Tensor, shape (bins, columns)
+        Mel bands, pitch classes, octaves, power, power times octaves above 55 Hz.
+    """
+
+    spec: StftSpec
+    window: Tensor
+    own: NDArray[np.float32]
+    sums: Tensor
+
+
+_CHROMA = slice(_MELS, _MELS + 12)
+_OCTAVES = slice(_MELS + 12, _MELS + 12 + len(BANDS))
+
+
 @lru_cache(maxsize=8)
-def _tables(sample_rate: int) -> tuple[StftSpec, Tensor, Tensor, Tensor, Tensor]:
-    """Return the transform, mel bank, chroma and band matrices and log frequencies for a rate."""
+def _tables(sample_rate: int) -> _Tables:
     spec = _spec(sample_rate)
     hertz = spec.frequencies().numpy()
-    mel = mel_bank(spec, _MELS, 50.0, sample_rate / 2).weights.float()
+    mel = mel_bank(spec, _MELS, 50.0, sample_rate / 2).weights.numpy()
     with np.errstate(divide="ignore"):
         octaves = np.log2(hertz / _REFERENCE)
     octaves[0] = octaves[1] - 1
     semitone = np.round(12 * (octaves + np.log2(_REFERENCE / 16.3516))).astype(int) % 12
     tuned = (hertz >= 100) & (hertz <= 5000)
-    chroma = np.stack([(semitone == k) & tuned for k in range(12)])
-    bands = np.stack([(hertz >= c / 2**0.5) & (hertz < c * 2**0.5) for c in BANDS])
-    as_tensor = torch.from_numpy
-    return (
-        spec,
-        mel,
-        as_tensor(chroma.astype(np.float32)),
-        as_tensor(bands.astype(np.float32)),
-        as_tensor(octaves.astype(np.float32)),
-    )
+    chroma = [(semitone == k) & tuned for k in range(12)]
+    bands = [(hertz >= c / 2**0.5) & (hertz < c * 2**0.5) for c in BANDS]
+    sums = np.stack([*mel, *chroma, *bands, np.ones(len(hertz)), octaves], 1).astype(np.float32)
+    window = torch.hann_window(spec.n_fft)
+    own = torch.fft.irfft(torch.fft.rfft(window, 2 * spec.n_fft).abs().square())
+    kept = (own / own[0])[: spec.n_fft // 2].numpy()
+    return _Tables(spec, window, kept, torch.from_numpy(sums))
 
 
 def describe(samples: Tensor, sample_rate: int) -> tuple[NDArray[np.float16], float]:
@@ -109,112 +130,85 @@ def describe(samples: Tensor, sample_rate: int) -> tuple[NDArray[np.float16], fl
     tempo : float
         In beats per minute; NaN if there is none.
     """
-    spec, mel, chroma, bands, octaves = _tables(sample_rate)
-    short = spec.n_fft // 2 + 1 - len(samples)
-    padded = torch.nn.functional.pad(samples, (0, max(short, 0)))
-    window = torch.hann_window(spec.n_fft)
-    spectrum = torch.stft(padded, spec.n_fft, spec.hop, window=window, return_complex=True)
-    power = spectrum.abs().square() / window.sum() ** 2 * 4
-    total = power.sum(0)
-    mels = mel @ power
+    tables = _tables(sample_rate)
+    spec = tables.spec
+    power = _power(samples, tables)
+    summed = (power @ tables.sums).numpy()
+    mels, total = summed[:, :_MELS], summed[:, -2]
     rise = _rise(mels)
-    columns = torch.stack(
-        [
-            _pitch(power, spec, window),
-            rise,
-            (octaves[:, None] * power).sum(0) / total,
-            _flatness(power),
-            10 * torch.log10(total / 3 + _FLOOR),
-            _harmonic_share(mels),
-            *_shares(chroma @ power),
-            *_shares(bands @ power),
-        ]
-    )
-    chromas = slice(FRAME_NAMES.index("chroma C"), FRAME_NAMES.index("chroma B") + 1)
-    columns[chromas, columns[FRAME_NAMES.index("flatness")] > _NOISE] = torch.nan
+    flatness = _flatness(power)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chroma, octaves = (summed[:, part] for part in (_CHROMA, _OCTAVES))
+        chroma = chroma / chroma.sum(1, keepdims=True)
+        chroma[flatness > _NOISE] = np.nan
+        columns = np.column_stack(
+            [
+                _pitch(power, tables),
+                rise,
+                summed[:, -1] / total,
+                flatness,
+                10 * np.log10(total / 3 + _FLOOR),
+                harmonic_shares(np.sqrt(mels)),
+                chroma,
+                octaves / octaves.sum(1, keepdims=True),
+            ]
+        ).astype(np.float32, copy=False)
     silent = total < _FLOOR
-    columns[:, silent] = torch.where(
-        torch.arange(len(columns)) == FRAME_NAMES.index("loudness"), -100.0, torch.nan
-    )[:, None]
+    columns[silent] = np.nan
+    columns[silent, FRAME_NAMES.index("loudness")] = -100.0
     seconds = len(samples) / sample_rate
     return _on_grid(columns, spec, seconds), _tempo(rise, sample_rate / spec.hop, seconds)
 
 
-def _rise(mels: Tensor) -> Tensor:
-    decibels = 10 * torch.log10(mels + 1e-8)
-    steps = (decibels[:, 1:] - decibels[:, :-1]).mean(0)
-    steps = (steps - _STEADY).clamp(min=0)
-    return torch.nn.functional.pad(steps, (1, 0))
+def _power(samples: Tensor, tables: _Tables) -> Tensor:
+    """Return the power spectrum, shape (frames, bins); a full-scale cosine has 1 on a bin."""
+    spec, window = tables.spec, tables.window
+    short = spec.n_fft // 2 + 1 - len(samples)
+    padded = torch.nn.functional.pad(samples, (0, short)) if short > 0 else samples
+    spectrum = torch.stft(padded, spec.n_fft, spec.hop, window=window, return_complex=True)
+    parts = torch.view_as_real(spectrum.T)
+    return (parts[..., 0].square() + parts[..., 1].square()) * (4 / window.sum() ** 2)
 
 
-def _flatness(power: Tensor) -> Tensor:
-    kept = power[1:] + _FLOOR**1.5
-    flatness: Tensor = 10 * (kept.log10().mean(0) - kept.mean(0).log10())
+def _rise(mels: Floats) -> Floats:
+    decibels = 10 * np.log10(mels + np.float32(1e-8))
+    steps = np.zeros(len(mels), np.float32)
+    steps[1:] = ((decibels[1:] - decibels[:-1]).mean(1) - _STEADY).clip(min=0)
+    return steps
+
+
+def _flatness(power: Tensor) -> Floats:
+    kept = power[:, 1:] + _FLOOR**1.5
+    flatness: Floats = (10 * (kept.log10().mean(1) - kept.mean(1).log10())).numpy()
     return flatness
 
 
-def _pitch(power: Tensor, spec: StftSpec, window: Tensor) -> Tensor:
+def _pitch(power: Tensor, tables: _Tables) -> Floats:
     """Return octaves above 55 Hz, NaN where nothing repeats itself."""
-    correlation = torch.fft.irfft(power, dim=0)
-    own = torch.fft.irfft(torch.fft.rfft(window, 2 * spec.n_fft).abs().square())
-    shortest = int(spec.sample_rate / 2000)
-    longest = min(int(spec.sample_rate / 50), spec.n_fft // 2)
-    kept = correlation[:longest] / (own[:longest, None] / own[0] * correlation[:1] + 1e-20)
-    inner = kept[1:-1]
-    peaks = torch.where((inner > kept[:-2]) & (inner >= kept[2:]), inner, torch.zeros(()))
-    peaks[: max(shortest - 1, 0)] = 0
-    # Of peaks nearly as high as the highest the one of the shortest lag: else octaves too low.
-    high = peaks >= 0.9 * peaks.amax(0)
-    lag = high.int().argmax(0) + 1
-    strength = peaks.amax(0)
-    before, at, after = (kept.gather(0, (lag + d)[None])[0] for d in (-1, 0, 1))
-    bend = before - 2 * at + after
-    exact = lag + torch.where(bend < 0, (before - after) / (2 * bend), torch.zeros(()))
-    octave = torch.log2(spec.sample_rate / exact / _REFERENCE)
-    return torch.where(strength >= 0.5, octave, torch.nan)
+    rate = tables.spec.sample_rate
+    longest = min(int(rate / 50), tables.spec.n_fft // 2)
+    correlation = torch.fft.irfft(power).numpy()
+    lags = pitch_lags(correlation, tables.own, int(rate / 2000), longest)
+    octaves: Floats = np.log2(rate / lags / _REFERENCE)
+    return octaves
 
 
-def _harmonic_share(mels: Tensor) -> Tensor:
-    half = _MEDIAN // 2
-    magnitude = mels.sqrt()
-    held = _median(magnitude, half, 1)
-    struck = _median(magnitude, half, 0)
-    harmonic, percussive = held.square().sum(0), struck.square().sum(0)
-    return harmonic / (harmonic + percussive)
-
-
-def _median(values: Tensor, half: int, axis: int) -> Tensor:
-    """Return running medians; time goes on as it ends, frequency ends in silence."""
-    if axis == 1:
-        padded = torch.nn.functional.pad(values[None], (half, half), mode="replicate")[0]
-    else:
-        padded = torch.nn.functional.pad(values, (0, 0, half, half))
-    return padded.unfold(axis, 2 * half + 1, 1).median(-1).values
-
-
-def _shares(parts: Tensor) -> Tensor:
-    return parts / parts.sum(0)
-
-
-def _on_grid(columns: Tensor, spec: StftSpec, seconds: float) -> NDArray[np.float16]:
+def _on_grid(columns: Floats, spec: StftSpec, seconds: float) -> NDArray[np.float16]:
     """Average over the frames of each twentieth of a second, without those that have no answer."""
     frames = max(1, int(np.ceil(seconds * FRAMES_PER_SECOND)))
-    at = torch.arange(columns.shape[1]) * (spec.hop / spec.sample_rate * FRAMES_PER_SECOND)
-    place = at.long().clamp(max=frames - 1)
-    there = columns.isfinite()
-    sums = torch.zeros(len(columns), frames).index_add_(1, place, columns.nan_to_num())
-    counts = torch.zeros(len(columns), frames).index_add_(1, place, there.float())
-    return (sums / counts).T.contiguous().numpy().astype(np.float16)
+    step = spec.hop / spec.sample_rate * FRAMES_PER_SECOND
+    place = (np.arange(len(columns), dtype=np.float32) * np.float32(step)).astype(np.int64)
+    return averaged(columns, place.clip(max=frames - 1), frames).astype(np.float16)
 
 
-def _tempo(rise: Tensor, frame_rate: float, seconds: float) -> float:
+def _tempo(rise: Floats, frame_rate: float, seconds: float) -> float:
     if seconds < 4 or float(rise.max()) <= 0:
         return float("nan")
-    onsets = rise - rise.mean()
+    onsets = torch.from_numpy(rise - rise.mean())
     spectrum = torch.fft.rfft(onsets, 2 * len(onsets))
-    correlation = torch.fft.irfft(spectrum.abs().square())
-    lags = torch.arange(int(frame_rate * 60 / 240), int(frame_rate * 60 / 40) + 1)
+    correlation = torch.fft.irfft(spectrum.abs().square()).numpy()
+    lags = np.arange(int(frame_rate * 60 / 240), int(frame_rate * 60 / 40) + 1)
     lags = lags[lags < len(onsets)]
     tempi = 60 * frame_rate / lags
-    weight = torch.exp(-0.5 * torch.log2(tempi / 120).square())
+    weight = np.exp(-0.5 * np.log2(tempi / 120) ** 2)
     return float(tempi[(correlation[lags] * weight).argmax()])

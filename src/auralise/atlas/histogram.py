@@ -51,69 +51,117 @@ def _fold() -> NDArray[np.intp]:
 
 
 _BIN_OF_CODE = _fold()
+_SMALL_BIN_OF_CODE = _BIN_OF_CODE.astype(np.uint8)
+_LANES = 4
+_WIDTH = 64  # of the tables that are counted in, BINS and some room
 
 
 @compiled
-def _count(bits: NDArray[np.uint32], bins: NDArray[np.intp], out: NDArray[np.int64]) -> None:
+def _count(bits: NDArray[np.uint32], bins: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
+    """Count rows, by turns into four tables: neighbours are often alike, and then one waits."""
+    shift, one = np.uint32(23), np.uint32(1)
+    tables = np.zeros((_LANES, _WIDTH), np.uint32)
+    whole = bits.shape[1] - bits.shape[1] % _LANES
     for row in range(bits.shape[0]):
-        for place in range(bits.shape[1]):
-            out[row, bins[bits[row, place] >> 23]] += 1
+        tables[:] = 0
+        line = bits[row]
+        for at in range(0, whole, _LANES):
+            tables[0, np.uint64(bins[np.uint64(line[at] >> shift)])] += one
+            tables[1, np.uint64(bins[np.uint64(line[at + 1] >> shift)])] += one
+            tables[2, np.uint64(bins[np.uint64(line[at + 2] >> shift)])] += one
+            tables[3, np.uint64(bins[np.uint64(line[at + 3] >> shift)])] += one
+        for at in range(whole, bits.shape[1]):
+            tables[0, np.uint64(bins[np.uint64(line[at] >> shift)])] += one
+        for number in range(BINS):
+            for lane in range(_LANES):
+                out[row, number] += tables[lane, number]
 
 
 @compiled
-def _sweep(
+def _sweep_last(  # noqa: C901 (what is called in a loop is not vectorised)
     values: NDArray[np.float32],
     bits: NDArray[np.uint32],
-    bins: NDArray[np.intp],
+    bins: NDArray[np.uint8],
     counts: NDArray[np.int64],
     at: NDArray[np.int64],
     sums: NDArray[np.float64],
 ) -> None:
-    for row in range(values.shape[0]):
-        best = values[row, 0]
-        place = 0
-        total = 0.0
-        for column in range(values.shape[1]):
-            value = values[row, column]
-            counts[row, bins[bits[row, column] >> 23]] += 1
-            total += value
-            if value > best:
-                best = value
-                place = column
-        at[row] = place
-        sums[row] = total
+    """Sweep (batch, places, channels), all channels of a place together."""
+    shift, one = np.uint32(23), np.uint32(1)
+    batch, places, channels = values.shape
+    tables = np.zeros((channels, _WIDTH), np.uint32)
+    part = np.zeros(channels, np.float32)
+    where = np.zeros(channels, np.int32)
+    for example in range(batch):
+        tables[:] = 0
+        where[:] = 0
+        best = values[example, 0].copy()
+        for first in range(0, places, _BLOCK):
+            part[:] = 0
+            for place in range(first, min(places, first + _BLOCK)):
+                line, code, here = values[example, place], bits[example, place], np.int32(place)
+                for c in range(channels):
+                    tables[np.uint64(c), np.uint64(bins[np.uint64(code[c] >> shift)])] += one
+                for c in range(channels):
+                    part[c] += line[c]
+                for c in range(channels):
+                    value = line[c]
+                    where[c] = here if value > best[c] else where[c]
+                    best[c] = value if value > best[c] else best[c]
+            for c in range(channels):
+                sums[example, c] += part[c]
+        for c in range(channels):
+            at[example, c] = where[c]
+        counts[example] = tables[:, :BINS]
+
+
+_BLOCK = 64  # places whose sum is taken in single precision
 
 
 def sweep(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return counts, place of the first highest value, and mean of each row, in one pass.
+    """Return counts, place of the first highest value, and mean over places of every channel.
 
     Parameters
     ----------
-    values : Tensor, float32, shape (..., places)
+    values : Tensor, float32, shape (batch, channels, ...)
+        Channels may lie last in memory.
 
     Returns
     -------
-    counts : Tensor, int64, shape (..., BINS)
-    at : Tensor, int64, shape (...)
-    mean : Tensor, float64, shape (...)
+    counts : Tensor, int64, shape (batch, channels, BINS)
+    at : Tensor, int64, shape (batch, channels)
+        Flat index of the place; anything where a value is NaN.
+    mean : Tensor, float64, shape (batch, channels)
         Not finite where a value is not. All three are on the CPU.
 
     Examples
     --------
-    >>> counts, at, mean = sweep(torch.tensor([[0.0, 3.0, 3.0, -2.0]]))
+    >>> counts, at, mean = sweep(torch.tensor([[[0.0, 3.0, 3.0, -2.0]]]))
     >>> at.tolist(), mean.tolist()
-    ([1], [1.0])
+    ([[1]], [[1.0]])
     """
-    shape = values.shape[:-1]
+    values = values.detach().float()
+    batch, channels = values.shape[:2]
     if values.device.type != "cpu":
-        mean = values.double().mean(-1)
-        return count(values), values.argmax(-1).cpu(), mean.cpu()
-    rows = values.detach().float().reshape(-1, values.shape[-1]).contiguous().numpy()
-    counts = np.zeros((len(rows), BINS), np.int64)
-    at, sums = np.zeros(len(rows), np.int64), np.zeros(len(rows))
-    _sweep(rows, rows.view(np.uint32), _BIN_OF_CODE, counts, at, sums)
-    found = (counts.reshape(*shape, BINS), at.reshape(shape), sums.reshape(shape) / rows.shape[1])
-    return torch.from_numpy(found[0]), torch.from_numpy(found[1]), torch.from_numpy(found[2])
+        flat = values.reshape(batch, channels, -1)
+        return count(flat), flat.argmax(-1).cpu(), flat.double().mean(-1).cpu()
+    if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        rows = values.permute(0, 2, 3, 1).numpy().reshape(batch, -1, channels)
+        counts = np.zeros((batch, channels, BINS), np.int64)
+        at, sums = np.zeros((batch, channels), np.int64), np.zeros((batch, channels))
+        _sweep_last(rows, rows.view(np.uint32), _SMALL_BIN_OF_CODE, counts, at, sums)
+        mean = sums / rows.shape[1]
+        return torch.from_numpy(counts), torch.from_numpy(at), torch.from_numpy(mean)
+    flat = values.reshape(batch, channels, -1).contiguous()
+    lines = flat.numpy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = lines.sum(-1).astype(np.float64)
+        if not np.isfinite(
+            sums
+        ).all():  # what is too much for single precision need not be infinite
+            sums = lines.sum(-1, dtype=np.float64)
+    at = lines.argmax(-1)
+    return count(flat), torch.from_numpy(at), torch.from_numpy(sums / lines.shape[-1])
 
 
 def count(values: Tensor) -> Tensor:
@@ -137,7 +185,7 @@ def count(values: Tensor) -> Tensor:
     rows = values.detach().float().reshape(-1, values.shape[-1])
     out = np.zeros((len(rows), BINS), np.int64)
     if rows.device.type == "cpu":
-        _count(rows.contiguous().numpy().view(np.uint32), _BIN_OF_CODE, out)
+        _count(rows.contiguous().numpy().view(np.uint32), _SMALL_BIN_OF_CODE, out)
     else:
         out = _count_on_device(rows)
     return torch.from_numpy(out).reshape(*values.shape[:-1], BINS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_all_start_methods, get_context
 
@@ -85,11 +86,23 @@ def run_here(job: Job, work: Work, store: Store, done: Done) -> None:
     """
     analyser = job.analyser()
     sources = [source for _, clips in work for source in clips]
-    with closing(_decoded(job, sources)) as decoded:
+    with closing(_decoded(job, sources)) as decoded, ThreadPoolExecutor(1) as writer:
+        writing: deque[tuple[Shard, Future[object]]] = deque()
+
+        def written() -> None:
+            shard, future = writing.popleft()
+            future.result()
+            done(shard)
+
         for shard, clips in work:
             results = list(analyser.run(_clips_of(decoded, len(clips))))
-            write_part(store, shard.name, job.layer_set, results, grids=job.grids)
-            done(shard)
+            # The disk is waited for while the next shard is heard; one shard ahead, no more.
+            if writing:
+                written()
+            write = partial(write_part, store, shard.name, job.layer_set, results, grids=job.grids)
+            writing.append((shard, writer.submit(write)))
+        while writing:
+            written()
 
 
 def _clips_of(stretches_: Iterator[Stretch], clips: int) -> Iterator[Stretch]:

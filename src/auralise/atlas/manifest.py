@@ -152,8 +152,10 @@ def _layer(value: Mapping[str, Any]) -> Layer:
 
 def write_entries(store: Store, entries: Sequence[Entry]) -> None:
     """Write the list of files."""
-    rows = [asdict(entry) | {"labels": list(entry.labels)} for entry in entries]
-    _write_table(store, FILES, pa.Table.from_pylist(rows, schema=_ENTRY))
+    columns = [
+        pa.array([getattr(entry, field.name) for entry in entries], field.type) for field in _ENTRY
+    ]
+    _write_table(store, FILES, pa.table(columns, schema=_ENTRY))
 
 
 _ENTRY = pa.schema(

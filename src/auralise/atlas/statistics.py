@@ -85,9 +85,11 @@ def spearman(peaks: Floats, described: Floats, independent: int) -> tuple[Floats
     there = np.isfinite(described)
     rho = np.full(described.shape[1], np.nan)
     p = rho.copy()
-    kinds, which = np.unique(there, axis=1, return_inverse=True)
-    for number in range(kinds.shape[1]):
-        kept, columns = kinds[:, number], np.flatnonzero(which.reshape(-1) == number)
+    kinds: dict[bytes, list[int]] = {}
+    for column, packed in enumerate(np.packbits(there, axis=0).T):
+        kinds.setdefault(packed.tobytes(), []).append(column)
+    for columns in kinds.values():
+        kept = there[:, columns[0]]
         if kept.sum() < 10:
             continue
         x = ranks(peaks[kept][:, None])

@@ -25,7 +25,15 @@ from auralise.atlas.naming import Evidence, suggest
 from auralise.atlas.places import Places
 from auralise.atlas.statistics import benjamini_hochberg, selectivity
 from auralise.atlas.store import Store
-from auralise.atlas.values import SAMPLE, Clips, LayerValues, Task, read_clips, read_layer
+from auralise.atlas.values import (
+    SAMPLE,
+    Clips,
+    LayerValues,
+    Task,
+    read_clips,
+    read_layers,
+    together,
+)
 
 FOLDER = "summary"
 NEAREST = 10
@@ -44,11 +52,13 @@ def summarise(
         ``clips``, ``units``, ``top``, ``quantiles``, ``labels``, ``evidence``, ``nearest``.
     """
     clips = read_clips(task)
-    layers = [(key, layer) for key, kept in task.layer_sets.items() for layer in kept]
+    layers = sum(len(kept) for kept in task.layer_sets.values())
     found: list[_LayerSummary] = []
-    for number, (layer_set, layer) in enumerate(layers, 1):
-        found.append(_LayerSummary.of(task, clips, layer_set, layer, number - 1))
-        progress(number, len(layers))
+    for layer_set, group in together(task, len(clips.names)):
+        read = read_layers(task, clips.names, layer_set, group)
+        for layer in group:
+            found.append(_LayerSummary.of(task, clips, read.pop(0), layer, len(found)))
+            progress(len(found), layers)
     tables = {"clips": _clips_table(task, clips)}
     rates = _rates(found)
     tables["units"] = _units_table(found, rates)
@@ -87,9 +97,8 @@ class _LayerSummary:
 
     @classmethod
     def of(
-        cls, task: Task, clips: Clips, layer_set: str, layer: Layer, number: int
+        cls, task: Task, clips: Clips, values: LayerValues, layer: Layer, number: int
     ) -> _LayerSummary:
-        values = read_layer(task, clips.names, layer_set, layer)
         places = Places(task.frontend, layer.field, layer.shape, task.seconds)
         order = np.argsort(-values.peak, axis=0, kind="stable")
         membership, labels_of = clips.groups()

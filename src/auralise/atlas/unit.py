@@ -81,17 +81,26 @@ class AtlasUnit:
 
     def _examples(self, table: str, where: str, order: str) -> list[Example]:
         rows = self.rows(
-            "SELECT t.*, c.collection, c.path, c.labels FROM {t} t JOIN {c} c USING (clip) "
-            f"WHERE t.layer = ? AND t.channel = ? AND {where} ORDER BY {order}",
+            f"SELECT * FROM {{t}} t WHERE t.layer = ? AND t.channel = ? AND {where} "
+            f"ORDER BY {order}",
             [self.unit.layer, self.unit.channel],
             t=table,
+        )
+        # Asked for by name: of a join DuckDB would read all clips.
+        names = [row["clip"] for row in rows]
+        listed = self.rows(
+            "SELECT clip, collection, path, labels FROM {c} WHERE list_contains(?, clip)",
+            [names],
             c="clips",
         )
-        kept = ("clip", "collection", "path", "value", "start", "end", "low", "high", "window")
+        clips = {row["clip"]: row for row in listed}
+        kept = ("clip", "value", "start", "end", "low", "high", "window")
         return [
             Example(
                 unit=str(self.unit),
-                labels=tuple(row["labels"]),
+                collection=clips[row["clip"]]["collection"],
+                path=clips[row["clip"]]["path"],
+                labels=tuple(clips[row["clip"]]["labels"]),
                 rank=row["rank"],
                 quantile=row.get("bin"),
                 **{key: row[key] for key in kept},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from auralise.atlas.collection import Entry
 from auralise.atlas.histogram import BINS
 from auralise.atlas.layers import Layer
-from auralise.atlas.parts import Shard, each_part
+from auralise.atlas.parts import Shard, each_part, read_part
 from auralise.atlas.store import Store
 from auralise.frontends.base import Frontend
 
@@ -74,19 +74,23 @@ def read_clips(task: Task) -> Clips:
     notes: list[tuple[str, ...]] = [()] * len(order)
     grids: dict[int, NDArray[np.float16]] = {}
     first = next(iter(task.layer_sets))
-    columns = ["samples", "silent", "tempo", "notes", "grid"]
-    for _, part in each_part(task.store, task.shards, first, columns):
+    columns = ["samples", "silent", "tempo", "notes"]
+    for shard in task.shards:
+        described = any(at.get(clip, SAMPLE) < SAMPLE for clip in shard.clips)
+        wanted_here = [*columns, "grid"] if described else columns
+        part = read_part(task.store, shard.name, first, wanted_here)
         if not part.clips:
             continue
-        plain = {name: part.values(name) for name in columns[:-1]}
-        for row, (clip, grid) in enumerate(zip(part.clips, part.grids(), strict=True)):
+        plain = {name: part.values(name) for name in columns}
+        found = part.grids() if described else []
+        for row, clip in enumerate(part.clips):
             number = at.get(clip)
             if number is None:
                 continue
             samples[number], silent[number] = plain["samples"][row], plain["silent"][row]
             tempo[number], notes[number] = plain["tempo"][row], tuple(plain["notes"][row])
             if number < SAMPLE:
-                grids[number] = grid.copy()
+                grids[number] = found[row].copy()
     entries = tuple(wanted[name] for name in order)
     return Clips(tuple(order), entries, samples, silent, tempo, tuple(notes), grids)
 
@@ -102,15 +106,37 @@ class LayerValues:
     histogram: NDArray[np.int64]  # (channels, BINS)
 
 
-def read_layer(task: Task, names: Sequence[str], layer_set: str, layer: Layer) -> LayerValues:
-    """Collect one layer's values from all parts; of a clip in two parts once."""
+_TOGETHER = 48e6  # bytes of values of layers that are read together, if they are that small
+
+
+def together(task: Task, clips: int) -> Iterator[tuple[str, list[Layer]]]:
+    """Yield layers of one set that are small enough to be read together, at least one."""
+    for layer_set, layers in task.layer_sets.items():
+        group: list[Layer] = []
+        for layer in layers:
+            size = sum(kept.channels for kept in (*group, layer)) * clips * _BYTES
+            if group and size > _TOGETHER:
+                yield layer_set, group
+                group = []
+            group.append(layer)
+        yield layer_set, group
+
+
+_KEYS = {"peak": np.float32, "mean": np.float32, "window": np.uint32, "position": np.uint32}
+_BYTES = 16  # of a unit's values in one clip, without the counts, which are summed up
+
+
+def read_layers(
+    task: Task, names: Sequence[str], layer_set: str, layers: Sequence[Layer]
+) -> list[LayerValues]:
+    """Collect layers' values from all parts, in one pass; of a clip in two parts once."""
     at = {name: number for number, name in enumerate(names)}
-    shape = (len(names), layer.channels)
-    peak, mean = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    window, position = np.zeros(shape, np.uint32), np.zeros(shape, np.uint32)
-    counts = np.zeros((layer.channels, BINS), np.int64)
-    keys = ("peak", "mean", "window", "position", "histogram")
-    columns = [f"{key}/{layer.name}" for key in keys]
+    kept = [
+        {key: np.zeros((len(names), layer.channels), dtype) for key, dtype in _KEYS.items()}
+        for layer in layers
+    ]
+    counts = [np.zeros((layer.channels, BINS), np.int64) for layer in layers]
+    columns = [f"{key}/{layer.name}" for layer in layers for key in (*_KEYS, "histogram")]
     taken = np.zeros(len(names), bool)
     for _, part in each_part(task.store, task.shards, layer_set, columns):
         if not part.clips:
@@ -118,8 +144,11 @@ def read_layer(task: Task, names: Sequence[str], layer_set: str, layer: Layer) -
         places = np.array([at.get(clip, -1) for clip in part.clips])
         rows = np.flatnonzero((places >= 0) & ~taken[places])
         places = places[rows]
-        for key, values in zip(keys, (peak, mean, window, position), strict=False):
-            values[places] = part.column(key, layer.name)[rows]
-        counts += part.column("histogram", layer.name)[rows].sum(0, dtype=np.int64)
+        for layer, values, sums in zip(layers, kept, counts, strict=True):
+            for key, target in values.items():
+                target[places] = part.column(key, layer.name)[rows]
+            sums += part.column("histogram", layer.name)[rows].sum(0, dtype=np.int64)
         taken[places] = True
-    return LayerValues(peak, mean, window, position, counts)
+    return [
+        LayerValues(**values, histogram=sums) for values, sums in zip(kept, counts, strict=True)
+    ]
