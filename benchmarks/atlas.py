@@ -25,6 +25,7 @@ import torch
 
 from auralise.atlas import Atlas, Options, build
 from auralise.atlas.decoding import STRETCH_SECONDS
+from auralise.atlas.layout import with_channels_last
 from auralise.audio.files import read_audio
 from auralise.audio.resampling import resample
 from auralise.audio.waveform import Waveform
@@ -70,15 +71,22 @@ def make(folder: Path, clips: int) -> Path:
 def measure_build(sounds: Path, out: Path) -> dict[str, Any]:
     """Make an atlas in this process, and ask it."""
     shutil.rmtree(out, ignore_errors=True)
+    made = network(0.5)
     started, cpu = time.perf_counter(), time.process_time()
-    report = build(str(sounds), network(0.5), out, options=Options(workers=0, device="cpu"))
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    stages: dict[str, float] = {}
+
+    def note(stage: str, _done: int, _total: int) -> None:
+        stages[stage] = time.process_time() - cpu
+
+    options = Options(workers=0, device="cpu")
+    report = build(str(sounds), made, out, options=options, progress=note)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     queries = []
-    for channel in range(20):
+    for channel in range(32):
         asked = time.perf_counter()
         found = Atlas.open(out).unit(f"conv3:{channel}").top(9)
-        queries.append(time.perf_counter() - asked)
+        queries.append(1000 * (time.perf_counter() - asked))
         if len(found) != 9:
             raise RuntimeError(f"a unit has {len(found)} clips")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
@@ -86,43 +94,50 @@ def measure_build(sounds: Path, out: Path) -> dict[str, Any]:
         "clips": report.manifest.counts["clips"],
         "units": report.manifest.counts["units"],
         "seconds": seconds,
-        "cpu_seconds": cpu,
+        "cpu_seconds": cpu_seconds,
+        "hearing": stages["hearing shards"] - stages["reading files"],
+        "summing": cpu_seconds - stages["hearing shards"],
         "peak_mb": peak,
-        "query_ms": 1000 * float(np.median(queries)),
-        "query_ms_worst": 1000 * max(queries),
+        "query_ms": float(np.median(queries)),
+        "query_ms_first": queries[0],
+        "query_ms_worst": max(queries[1:]),
         "megabytes": size / 1e6,
     }
 
 
 def measure_alone(sounds: Path) -> dict[str, Any]:
-    """Decode the clips and run the network over them, and nothing else."""
-    made = network(0.5)
-    frontend = made.card.frontend
-    module = frontend.module
+    """Decode the clips and run the network over them, and nothing else.
+
+    The forward pass is timed twice: of the network as it is, and of its copy with channels last,
+    which is what the atlas runs.
+    """
+    plain = network(0.5)
+    frontend = plain.card.frontend
     length = round(SECONDS * frontend.sample_rate)
-    decoding = forward = cpu_decoding = cpu_forward = 0.0
+    ways = {
+        "forward": plain.module,
+        "forward_last": with_channels_last(plain.module, frontend.module(torch.zeros(1, length))),
+    }
+    spent = dict.fromkeys(("decoding", "frontend", *ways), 0.0)
     waiting: list[torch.Tensor] = []
     paths = sorted(sounds.rglob("*.wav"))
     for number, path in enumerate(paths, 1):
-        started, cpu = time.perf_counter(), time.process_time()
+        begun = time.process_time()
         sound = read_audio(path, start=0.0, seconds=STRETCH_SECONDS, allow_truncated=True)
         samples = resample(sound.waveform.mono(), frontend.sample_rate).samples[0, :length]
         waiting.append(samples)
-        decoding += time.perf_counter() - started
-        cpu_decoding += time.process_time() - cpu
+        spent["decoding"] += time.process_time() - begun
         if len(waiting) == 8 or number == len(paths):
-            started, cpu = time.perf_counter(), time.process_time()
             with torch.no_grad():
-                made.module(module(torch.stack(waiting)))
-            forward += time.perf_counter() - started
-            cpu_forward += time.process_time() - cpu
+                begun = time.process_time()
+                features = frontend.module(torch.stack(waiting))
+                spent["frontend"] += time.process_time() - begun
+                for name, module in ways.items():
+                    begun = time.process_time()
+                    module(features)
+                    spent[name] += time.process_time() - begun
             waiting = []
-    return {
-        "clips": len(paths),
-        "decoding": decoding,
-        "forward": forward,
-        "cpu_seconds": cpu_decoding + cpu_forward,
-    }
+    return {"clips": len(paths), **spent}
 
 
 def measure_ray(sounds: Path, out: Path, workers: int) -> dict[str, Any]:
@@ -187,41 +202,54 @@ def show(out: Path) -> None:
     """Print what was measured."""
     found = {path.stem: json.loads(path.read_text()) for path in sorted(out.glob("*.json"))}
     builds = sorted((v for k, v in found.items() if k.startswith("build-")), key=_clips)
-    print("clips   seconds  ms/clip  CPU ms/clip  peak MB  query ms  worst ms  MB")
-    for row in builds:
-        per = [1000 * row[key] / row["clips"] for key in ("seconds", "cpu_seconds")]
-        print(
-            f"{row['clips']:6}  {row['seconds']:7.1f}  {per[0]:7.2f}  {per[1]:11.2f}  "
-            f"{row['peak_mb']:7.0f}  {row['query_ms']:8.1f}  {row['query_ms_worst']:8.1f}  "
-            f"{row['megabytes']:.1f}"
-        )
-    if len(builds) > 1:
-        first, last = builds[0], builds[-1]
-        for key in ("seconds", "cpu_seconds"):
-            ratio = last[key] / last["clips"] / (first[key] / first["clips"])
-            print(f"{key} per clip at {last['clips']} against {first['clips']}: {ratio:.3f}")
-        print(f"peak memory likewise: {last['peak_mb'] / first['peak_mb']:.3f}")
+    show_builds(builds)
     for name, row in found.items():
         if name.startswith("alone-"):
-            alone = (row["decoding"] + row["forward"]) / row["clips"]
-            alone_cpu = row["cpu_seconds"] / row["clips"]
-            print(
-                f"decoding {1000 * row['decoding'] / row['clips']:.2f} ms a clip, one forward pass "
-                f"{1000 * row['forward'] / row['clips']:.2f} ms"
-            )
-            for each in builds:
-                ratios = (
-                    each["seconds"] / each["clips"] / alone,
-                    each["cpu_seconds"] / each["clips"],
-                )
-                print(
-                    f"an atlas of {each['clips']} takes {ratios[0]:.2f} times as long, "
-                    f"{ratios[1] / alone_cpu:.2f} times the CPU time"
-                )
+            show_against(row, builds)
     if "ray-1" in found and "ray-2" in found:
         one_, two = (found[f"ray-{n}"]["clips_per_second"] for n in (1, 2))
         print(
             f"Ray: {one_:.1f} clips a second with one actor, {two:.1f} with two: {two / one_:.2f}"
+        )
+
+
+def show_builds(builds: list[dict[str, Any]]) -> None:
+    """Print a row for each size, and how the largest compares with the smallest."""
+    print("CPU milliseconds a clip; queries in milliseconds: median, worst, first of the process")
+    print("clips    all  hearing  summing  peak MB  query  worst  first     MB")
+    for row in builds:
+        per = [1000 * row[key] / row["clips"] for key in ("cpu_seconds", "hearing", "summing")]
+        print(
+            f"{row['clips']:5}  {per[0]:5.2f}  {per[1]:7.2f}  {per[2]:7.2f}  "
+            f"{row['peak_mb']:7.0f}  {row['query_ms']:5.1f}  {row['query_ms_worst']:5.1f}  "
+            f"{row['query_ms_first']:5.1f}  {row['megabytes']:5.1f}"
+        )
+    if len(builds) > 1:
+        first, last = builds[0], builds[-1]
+        ratio = last["cpu_seconds"] / last["clips"] / (first["cpu_seconds"] / first["clips"])
+        print(f"time per clip at {last['clips']} against {first['clips']}: {ratio:.3f}")
+        print(f"peak memory likewise: {last['peak_mb'] / first['peak_mb']:.3f}")
+
+
+def show_against(alone: dict[str, Any], builds: list[dict[str, Any]]) -> None:
+    """Print how long decoding and a forward pass take, and the atlas in such times."""
+    per = {
+        key: 1000 * alone[key] / alone["clips"]
+        for key in ("decoding", "frontend", "forward", "forward_last")
+    }
+    print(
+        f"alone, a clip: decoding {per['decoding']:.2f} ms, frontend {per['frontend']:.2f} ms, "
+        f"forward pass {per['forward']:.2f} ms, with channels last {per['forward_last']:.2f} ms"
+    )
+    for each in builds:
+        cost = 1000 * each["cpu_seconds"] / each["clips"]
+        plain, last = (
+            cost / (per["decoding"] + per["frontend"] + per[key])
+            for key in ("forward", "forward_last")
+        )
+        print(
+            f"an atlas of {each['clips']} takes {plain:.2f} times decoding and a forward pass, "
+            f"{last:.2f} times if that has channels last too"
         )
 
 

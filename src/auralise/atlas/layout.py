@@ -33,7 +33,10 @@ def with_channels_last(network: nn.Module, example: Tensor) -> nn.Module:
     """
     if example.ndim != 4 or not any(isinstance(m, nn.Conv2d) for m in network.modules()):
         return network
-    other = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    other = copy.deepcopy(network)
+    for parameter in other.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     noise = torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
     noise = noise.to(example.dtype)
     before = network(noise)
