@@ -37,6 +37,7 @@ from auralise.atlas.plan import (
     require_empty,
     require_same,
     required,
+    unlisted,
     with_collection,
     with_new,
     write_plan,
@@ -114,16 +115,23 @@ def build(
     manifest = with_collection(manifest, found, moved)
     earlier, shards = known(store)
     entries, gone = look(found, earlier, progress)
+    lost = unlisted(manifest, [*earlier, *entries])
     prints = {
         "root": str(found.root),
         "fingerprint": fingerprint(of_collection(entries, found.name)),
     }
     manifest = replace(
-        manifest, collections={**manifest.collections, found.name: prints}, state="building"
+        manifest,
+        collections={
+            **{key: kept for key, kept in manifest.collections.items() if key not in lost},
+            found.name: prints,
+        },
+        state="building",
     )
     shards = with_new(shards, entries, options.shard_clips)
     write_plan(store, manifest, entries, shards)
-    return _complete(store, manifest, entries, shards, network, options, progress, gone)
+    report = _complete(store, manifest, entries, shards, network, options, progress, gone)
+    return replace(report, lost=lost)
 
 
 def add_layers(

@@ -67,9 +67,13 @@ class Report:
         Parts that were damaged and were made anew.
     gone : tuple of str
         Files that an earlier build saw in the same collection and that are not there now.
+    lost : tuple of str
+        Other collections that are out of the atlas, because the list of files was damaged or
+        gone; built again, they are back, with the parts that there are.
     """
 
     manifest: Manifest
     heard: int
     rebuilt: tuple[str, ...]
     gone: tuple[str, ...]
+    lost: tuple[str, ...] = ()

@@ -119,6 +119,12 @@ def look(
     return settle([*others, *new]), gone
 
 
+def unlisted(manifest: Manifest, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Return the collections of an atlas of whose files nothing is known."""
+    listed = {entry.collection for entry in entries}
+    return tuple(name for name in manifest.collections if name not in listed)
+
+
 def of_collection(entries: Sequence[Entry], collection: str) -> list[Entry]:
     """Return the entries of one collection."""
     return [entry for entry in entries if entry.collection == collection]

@@ -209,6 +209,7 @@ class Database:
 
         self._store = store
         self._connection = duckdb.connect(config={"threads": 1})
+        self._unreadable = (duckdb.IOException, duckdb.InvalidInputException)
         self._lock = threading.Lock()
         if isinstance(store, RemoteStore):
             self._connection.register_filesystem(store.filesystem)
@@ -225,10 +226,22 @@ class Database:
             For the question marks.
         **files : str
             Names in the store.
+
+        Raises
+        ------
+        InvalidValueError
+            If one of the files is missing or damaged.
         """
         places = {key: _quoted(self._store.path_of(name)) for key, name in files.items()}
         with self._lock:
-            cursor = self._connection.execute(sql.format(**places), list(parameters))
+            try:
+                cursor = self._connection.execute(sql.format(**places), list(parameters))
+            except self._unreadable as error:
+                said = str(error).splitlines()[0]
+                raise InvalidValueError(
+                    f"{' or '.join(files.values())} of {self._store.location} cannot be read "
+                    f"({said}); build again, which makes it anew"
+                ) from error
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

@@ -174,6 +174,8 @@ def _tell(report: Report, out: str, json: bool) -> None:
         note(f"{part} was damaged and was made anew")
     if report.gone:
         note(f"{len(report.gone)} files are gone, the first is {report.gone[0]}")
+    for name in report.lost:
+        note(f"the list of files was damaged; collection {name!r} is out until it is built again")
     if json:
         print_json(
             {
@@ -183,6 +185,7 @@ def _tell(report: Report, out: str, json: bool) -> None:
                 "shards_heard": report.heard,
                 "rebuilt": list(report.rebuilt),
                 "gone": list(report.gone),
+                "lost": list(report.lost),
             }
         )
         return
