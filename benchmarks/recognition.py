@@ -38,12 +38,14 @@ from auralise.audio.waveform import Waveform
 from auralise.audit import recognise
 from auralise.audit.canvas import Canvas
 from auralise.audit.judge import levelled
-from auralise.auralisation import auralise_layer
+from auralise.auralisation import sonify
 from auralise.frontends import SpectrogramFrontend
+from auralise.inversion import invert_layer
 from auralise.masks import MaskOptions, find_masks
 from auralise.masks.plane import spec_of
 from auralise.models import load_model
 from auralise.models.base import MusicNetwork
+from auralise.positions import position_of
 from auralise.settings import Settings
 
 PATH = RESULTS / "recognition.jsonl"
@@ -162,14 +164,17 @@ def methods_job(
     """Make the sounds of each method and sonification and feed them back in."""
     source = excerpt.read(data, network)
     channels = drawn(network, source, layer, excerpt)
+    features = network.card.frontend.analyse(source)
     found = {}
     for method in methods:
+        position = position_of(network, features, layer, "peak")
+        module, values = network.module, features.values
+        maps = list(invert_layer(module, values, layer, channels, method, position=position))
         for sonification in sonifications(network, method):
             settings = Settings(method=method, sonification=sonification)
-            results = list(auralise_layer(network, source, layer, channels, settings=settings))
-            sounds = {r.inversion.unit.channel: r.waveform for r in results}
-            name = f"{method}, {results[0].sonification}"
-            found[name] = rates(network, source, layer, sounds)
+            sounds = {m.unit.channel: sonify(network, features, m, settings) for m in maps}
+            kind = settings.resolved(network.card.frontend).sonification
+            found[f"{method}, {kind}"] = rates(network, source, layer, sounds)
     return {"units": channels, "rates": found}
 
 

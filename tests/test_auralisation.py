@@ -9,6 +9,7 @@ from auralise.audio import Waveform
 from auralise.auralisation import (
     auralise_layer,
     auralise_unit,
+    sonify,
     strongest_units,
 )
 from auralise.errors import InvalidValueError, ShapeError, UnknownNameError
@@ -136,6 +137,25 @@ def test_every_phase_method_can_be_asked_for(phase, song):
     result = auralise_unit(spectrogram_double(), song, "conv1:0", phase=phase)
     assert result.phase == phase
     assert torch.isfinite(result.waveform.samples).all()
+
+
+@pytest.mark.parametrize("sonification", ["mask", "magnitude"])
+def test_a_map_that_is_there_sounds_as_if_made_again(sonification, song):
+    network = spectrogram_double()
+    settings = Settings(method="deconvnet", sonification=sonification)
+    result = auralise_unit(network, song, "conv2:1", settings=Settings(method="deconvnet"))
+    wanted = auralise_unit(network, song, "conv2:1", settings=settings)
+    sound = sonify(network, result.features, result.inversion, settings)
+    assert sound.sample_rate == wanted.waveform.sample_rate
+    torch.testing.assert_close(sound.samples, wanted.waveform.samples)
+
+
+@pytest.mark.parametrize(("made", "asked"), [("deconvnet", "guided"), ("mask", "mask")])
+def test_a_map_is_not_heard_as_one_of_another_method(made, asked, song):
+    network = spectrogram_double()
+    result = auralise_unit(network, song, "conv2:1", settings=Settings(method=made))
+    with pytest.raises(InvalidValueError, match=made):
+        sonify(network, result.features, result.inversion, Settings(method=asked))
 
 
 def test_a_layer_gives_what_its_units_give_one_by_one(song):

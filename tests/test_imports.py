@@ -29,6 +29,7 @@ ORDER = (
     "masks",
     "positions",
     "settings",
+    "way",
     "auralisation",
     "resuming",
     "filters",

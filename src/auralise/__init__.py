@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from auralise.activations import Unit, list_layers
     from auralise.audio.files import read_audio, write_audio
     from auralise.audio.waveform import Waveform
-    from auralise.auralisation import auralise_layer, auralise_unit
+    from auralise.auralisation import auralise_layer, auralise_unit, sonify
     from auralise.frontends import RawFrontend, SpectrogramFrontend
     from auralise.models.base import wrap
     from auralise.models.weights import load_model
@@ -33,6 +33,7 @@ __all__ = [
     "list_layers",
     "load_model",
     "read_audio",
+    "sonify",
     "wrap",
     "write_audio",
 ]
@@ -48,6 +49,7 @@ _HOME = {
     "list_layers": "auralise.activations",
     "load_model": "auralise.models.weights",
     "read_audio": "auralise.audio.files",
+    "sonify": "auralise.auralisation",
     "wrap": "auralise.models.base",
     "write_audio": "auralise.audio.files",
 }

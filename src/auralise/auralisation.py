@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
-from torch import Tensor
-
 from auralise.activations.layers import Unit
-from auralise.activations.recorder import run_to
-from auralise.audio.levels import measure
 from auralise.audio.waveform import Waveform
-from auralise.errors import AuraliseError, ShapeError
+from auralise.errors import AuraliseError, InvalidValueError
 from auralise.frontends.base import Features, Frontend
-from auralise.frontends.sonification import SONIFICATIONS, Part, mask_samples, unity
-from auralise.frontends.spectrogram import SpectrogramFrontend
-from auralise.inversion import Inversion, invert_layer
-from auralise.masks import MASK, UnitMask, find_masks, unmasked
-from auralise.masks.plane import spec_of
+from auralise.inversion import Inversion
+from auralise.masks import MASK
 from auralise.models.base import MusicNetwork
-from auralise.phase import PhaseMethod, phase_method
-from auralise.positions import position_of
 from auralise.preparation import prepare
 from auralise.settings import DEFAULTS, Settings
-from auralise.spectral.convergence import convergence_of
-from auralise.spectral.spectrogram import Spectrogram, analyse
+from auralise.way import Way
 
 SILENT = "silent"
-_Found = tuple[Inversion, Waveform, float | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +164,7 @@ def auralise_layer(
     settings = settings.resolved(frontend)
     sound, _ = prepare(network, source)
     features = frontend.analyse(sound)
-    way = _Way(network, features, layer, settings)
+    way = Way(network, features, layer, settings)
     try:
         answer = way.answer(features)
         if channels is None:
@@ -217,6 +204,38 @@ def auralise_layer(
         raise
 
 
+def sonify(
+    network: MusicNetwork, features: Features, inversion: Inversion, settings: Settings = DEFAULTS
+) -> Waveform:
+    """Let a map be heard that is there already, say by another sonification or phase.
+
+    Parameters
+    ----------
+    network : MusicNetwork
+    features : Features
+        What the map is of.
+    inversion : Inversion
+        By the method that ``settings`` name.
+    settings : Settings
+
+    Returns
+    -------
+    Waveform
+        At the network's rate, before any level policy.
+
+    Raises
+    ------
+    InvalidValueError
+        If the map is by another method, or one that was found by search, which has its sound.
+    """
+    if inversion.method != settings.method or settings.method == MASK:
+        raise InvalidValueError(
+            f"a map by {inversion.method!r} cannot be heard with settings for {settings.method!r}"
+        )
+    chosen = settings.resolved(network.card.frontend)
+    return Way(network, features, inversion.unit.layer, chosen).sound_of(inversion.relevance)[0]
+
+
 def strongest_units(
     network: MusicNetwork, source: Waveform, layer: str, count: int
 ) -> list[tuple[Unit, float]]:
@@ -237,113 +256,7 @@ def strongest_units(
         With their strongest value, the strongest unit first; of equals, the lower channel.
     """
     sound, _ = prepare(network, source)
-    way = _Way(network, network.card.frontend.analyse(sound), layer, DEFAULTS)
+    way = Way(network, network.card.frontend.analyse(sound), layer, DEFAULTS)
     peaks = way.answer(way.features).flatten(1).amax(1).tolist()
     order = sorted(range(len(peaks)), key=lambda channel: (-peaks[channel], channel))
     return [(Unit(layer, channel), peaks[channel]) for channel in order[:count]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Way:
-    """The way from one excerpt's features through one layer and back to sound."""
-
-    network: MusicNetwork
-    features: Features
-    layer: str
-    settings: Settings
-
-    def answer(self, features: Features) -> Tensor:
-        """Return the layer's output for features, shape (channels, ...)."""
-        try:
-            with torch.no_grad():
-                return run_to(self.network.module, features.values[None], self.layer)[0]
-        except RuntimeError as error:
-            seconds, card = features.source.duration, self.network.card
-            if isinstance(error, AuraliseError) or card.seconds is None:
-                raise
-            if math.isclose(seconds, card.seconds, abs_tol=1e-3):
-                raise
-            raise ShapeError(
-                f"layer {self.layer!r} of {card.name!r} takes excerpts of {card.seconds:g} s only, "
-                f"and this one has {seconds:.2f} s; choose {card.seconds:g} s of it"
-            ) from error
-
-    def hear(self, waveform: Waveform) -> Tensor:
-        """Return the layer's output for a sound with the source's root mean square."""
-        sound, source = measure(waveform), measure(self.features.source)
-        gain = source.rms / sound.rms if sound.rms > 0 and source.rms > 0 else 1.0
-        louder = Waveform(waveform.samples * gain, waveform.sample_rate)
-        return self.answer(self.network.card.frontend.analyse(louder))
-
-    def inverted(
-        self, channels: Sequence[int]
-    ) -> Iterator[tuple[Inversion, Waveform, float | None]]:
-        """Yield each unit's map, its sound and that sound's spectral convergence in dB."""
-        network, settings = self.network, self.settings
-        position = position_of(network, self.features, self.layer, settings.at)
-        for inversion in invert_layer(
-            network.module,
-            self.features.values,
-            self.layer,
-            channels,
-            settings.method,
-            position=position,
-            options=settings.options,
-        ):
-            yield inversion, *self.sound_of(inversion.relevance)
-
-    def searched(
-        self,
-        sound: Waveform,
-        channels: Sequence[int],
-        answer: Tensor,
-        report: Callable[[int, int], None],
-    ) -> Iterator[_Found]:
-        """Yield as `inverted` does, with masks found by search."""
-        options = self.settings.mask
-        spectrum = analyse(sound, spec_of(self.network.card.frontend)).magnitude
-        for mask in find_masks(self.network, sound, self.layer, channels, options, report=report):
-            inversion = self._as_inversion(mask, answer[mask.unit.channel])
-            target = Spectrogram(spectrum * mask.gains, mask.spec, sound.n_samples)
-            convergence = convergence_of(mask.kept, target)
-            yield inversion, mask.waveform, convergence if math.isfinite(convergence) else None
-
-    def _as_inversion(self, mask: UnitMask, answer: Tensor) -> Inversion:
-        """Bring a mask to the input's shape: its gains, or for raw audio what they let through."""
-        frontend = self.network.card.frontend
-        if isinstance(frontend, SpectrogramFrontend):
-            relevance = frontend.gather(mask.gains[None])
-        else:
-            relevance = mask.kept.samples
-        index = int(answer.argmax())
-        place = tuple(int(i) for i in torch.unravel_index(torch.tensor(index), answer.shape))
-        return Inversion(relevance, mask.unit, MASK, float(answer.max()), place, mask.flags)
-
-    def sound_of(self, relevance: Tensor) -> tuple[Waveform, float | None]:
-        """Return a map's sound and its spectral convergence in dB."""
-        frontend = self.network.card.frontend
-        if not isinstance(frontend, SpectrogramFrontend):
-            if self.settings.sonification == "mask":
-                return mask_samples(relevance, self.features), None
-            return Waveform(relevance, frontend.sample_rate), None
-        make = SONIFICATIONS[str(self.settings.sonification)]
-        part: Part = self.settings.part or "positive"
-        return self._phased(make(frontend, relevance, self.features, part))
-
-    def round_trip(self) -> tuple[Waveform, float | None]:
-        """Return the source after the same way without inversion, and its convergence in dB."""
-        frontend = self.network.card.frontend
-        if self.settings.method == MASK:
-            return unmasked(frontend, self.features.source), None
-        if not isinstance(frontend, SpectrogramFrontend):
-            return self.features.source, None
-        return self._phased(unity(frontend, self.features, str(self.settings.sonification)))
-
-    def _phased(self, target: Spectrogram) -> tuple[Waveform, float | None]:
-        waveform = self._phase()(target, self.features.spectrogram)
-        convergence = convergence_of(waveform, target)
-        return waveform, convergence if math.isfinite(convergence) else None
-
-    def _phase(self) -> PhaseMethod:
-        settings = self.settings
-        return phase_method(str(settings.phase), n_iter=settings.iterations, seed=settings.seed)
