@@ -24,6 +24,9 @@ METHOD = "guided"
 UNITS = 3
 """How many units of a layer are audited on each excerpt: those that answer most strongly."""
 
+BEARS = 0.05
+"""Of the probability of a label: what a map has to move it by, as in `auralise.audit.verdict`."""
+
 OPTIONS = AuditOptions(others=3, points=2, steps=2, networks=1)
 
 
@@ -32,7 +35,7 @@ def try_believed(context: Context) -> Evidence:
     mapped = [stage for stage in context.stages if stage.mapped]
     if not mapped:
         raise NotApplicable("no layer has a place in time")
-    layers = list(dict.fromkeys((mapped[len(mapped) // 2].layer, mapped[-1].layer)))
+    layers = list(dict.fromkeys((mapped[(len(mapped) - 1) // 2].layer, mapped[-1].layer)))
     done: list[tuple[Audit, Auralisation]] = []
     sources = _sources(context)
     total = len(layers) * len(sources) * UNITS
@@ -94,9 +97,9 @@ def _parts(found: list[Audit], seed: int) -> list[Part | None]:
         _part("drives its unit", drives, "above", 0.0, seed,
               "The unit's answer to its own sound, less that to the better of two floors, as a "
               "share of its answer to the excerpt"),
-        _part("bears on the answer", removal, "above", 0.0, seed,
-              "How much surer the network is of its label before what the map points at is taken "
-              "away, less the same for a random mask"),
+        _part("bears on the answer", removal, "above", BEARS, seed,
+              "How far the probability of the network's label moves, up or down, when what the map "
+              "points at is taken away, less the same for a random mask"),
         _part("tells units apart", units, "below", ALIKE, seed,
               "How alike (cosine) the maps of a unit and of others of its layer are"),
         _part("hangs on the weights", weights, "below", ALIKE, seed,
@@ -112,7 +115,8 @@ def _numbers(found: Audit) -> tuple[float, float, float, float]:
     own, chance = (None if m is None else m.removal for m in (found.map, found.random_mask))
     values = (
         None if heard is None or heard.own is None or not known else heard.own - max(known),
-        None if own is None or chance is None else own - chance,
+        # A unit may speak against the label, so that without what it hears the network is surer.
+        None if own is None or chance is None else abs(own) - abs(chance),
         None if alike is None else alike.units,
         None if curve is None else curve.final,
     )
@@ -162,4 +166,5 @@ CLAIM = Claim(
     "network's weights in disorder.",
     (),
     try_believed,
+    version=2,
 )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from auralise.audio.arrangements import Timbre, note
@@ -28,6 +29,9 @@ from auralise.claims.statistics import Array, bootstrap, twin_p
 NOTE_SECONDS = 1.0
 """How far apart the notes of a sound begin; a sound has one note after the other."""
 
+SOUNDING = 0.75
+"""Share of that in which a note sounds: each begins in silence, or its attack would be masked."""
+
 
 def design() -> list[Cell]:
     """Return the sounds: 4 pitches, harmonic or not, 2 attacks, 2 decays."""
@@ -48,10 +52,11 @@ def notes_of(cell: Cell, seconds: float, rate: int) -> Waveform:
         attack=float(str(cell["attack"])),
         decay=float(str(cell["decay"])),
     )
-    one = note(float(str(cell["pitch"])), min(NOTE_SECONDS, seconds), rate, timbre=timbre)
+    apart = min(NOTE_SECONDS, seconds)
+    one = note(float(str(cell["pitch"])), SOUNDING * apart, rate, timbre=timbre).samples
+    one = torch.nn.functional.pad(one, (0, round(apart * rate) - one.shape[1]))
     length = round(seconds * rate)
-    count = math.ceil(length / one.n_samples)
-    return Waveform(one.samples.repeat(1, count)[:, :length], rate)
+    return Waveform(one.repeat(1, math.ceil(length / one.shape[1]))[:, :length], rate)
 
 
 def try_harmony(context: Context) -> Evidence:
@@ -178,4 +183,5 @@ CLAIM = Claim(
     "with the labels.",
     (Need.TWINS,),
     try_harmony,
+    version=2,
 )

@@ -40,7 +40,7 @@ def timbre_collection(seed: int = 0, pitches: int = 16) -> LabelledClips:
     return LabelledClips("synthesised notes", tuple(clips))
 
 
-def mixed_collection(seed: int = 0, pieces: int = 12) -> LabelledClips:
+def mixed_collection(seed: int = 0, pieces: int = 16) -> LabelledClips:
     """Return pieces of eight short notes, five of them by the instrument of the label.
 
     A segment of a few notes often has more of other instruments; the whole piece does not.
