@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,43 @@ from auralise.audio.files import read_audio
 from auralise.audio.writing import write_audio
 from auralise.cli.main import main as auralise
 
-NETWORKS = {
-    "dieleman2014-raw-instruments": "philharmonia:{}/philharmonia",
-    "choi2016-instruments": "",  # a collection would take it another ten minutes
-    "choi2016-gtzan-mini": "gtzan:{}/gtzan_mini",
-}
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One network on one choice of clips.
+
+    Attributes
+    ----------
+    title : str
+        Of its section, and of its folder in OUT.
+    network, data : str
+        Names of the network, and of kind and folder of the collection.
+    clips : int
+        At most.
+    part : str
+        Of the collection.
+    only : tuple of str
+        Claims; all if empty.
+    """
+
+    title: str
+    network: str
+    data: tuple[str, str]
+    clips: int = 120
+    part: str = "test"
+    only: tuple[str, ...] = ()
+
+
+TRIALS = (
+    Trial("dieleman2014-raw-instruments", "dieleman2014-raw-instruments",
+          ("philharmonia", "philharmonia")),
+    Trial("choi2016-instruments", "choi2016-instruments", ("philharmonia", "philharmonia"), 72),
+    Trial("choi2016-gtzan-mini", "choi2016-gtzan-mini", ("gtzan", "gtzan_mini")),
+    Trial("choi2016-gtzan-mini-all-clips", "choi2016-gtzan-mini", ("gtzan", "gtzan_mini"), 100,
+          "all", ("labels",)),
+)  # fmt: skip
+"""The last one has three groups of each genre, which the test part alone has not."""
+
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 ABOUT_TRAININGS = ("spectrograms", "refinements")
 """Claims that are about trainings, not about the network: shown once."""
@@ -67,13 +100,15 @@ PLAIN = {
 """What the numbers of a claim say, in words; the fields are its parts in their order."""
 
 
-def run(name: str, data: Path, out: Path) -> None:
+def run(trial: Trial, data: Path, out: Path) -> None:
     """Try the claims on one network with the command line."""
-    collection = ["--data", NETWORKS[name].format(data), "--clips", "120"]
+    kind, folder = trial.data
+    only = [word for name in trial.only for word in ("--only", name)]
     try:
         auralise(
-            ["claims", name, *(collection if NETWORKS[name] else []), "--results", str(RESULTS),
-             "--out", str(out / name)]
+            ["claims", trial.network, "--data", f"{kind}:{data / folder}", "--part", trial.part,
+             "--clips", str(trial.clips), "--results", str(RESULTS), *only,
+             "--out", str(out / trial.title)]
         )  # fmt: skip
     except SystemExit as end:
         if end.code:
@@ -169,13 +204,13 @@ def main() -> None:
     parser.add_argument("--docs", type=Path)
     given = parser.parse_args()
     if given.data is not None:
-        for name in NETWORKS:
-            run(name, given.data, given.out)
+        for trial in TRIALS:
+            run(trial, given.data, given.out)
     if given.docs is None:
         return
     lines: list[str] = []
     heard: set[str] = set()
-    known = [name for name in NETWORKS if (given.out / name / "claims.json").exists()]
+    known = [trial.title for trial in TRIALS if (given.out / trial.title / "claims.json").exists()]
     for number, name in enumerate(known):
         lines += [*section(name, given.out, given.docs, number == 0, heard), ""]
     page = given.docs / "claims.md"
