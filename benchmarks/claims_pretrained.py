@@ -133,7 +133,7 @@ def section(name: str, out: Path, docs: Path, first: bool, heard: set[str]) -> l
 def entry(name: str, claim: dict[str, Any], folder: Path, docs: Path, heard: set[str]) -> list[str]:
     """Return the lines of one claim; sounds that all networks get are given with the first."""
     lines = [f"### {claim['sentence']}", "", f"**{claim['verdict']}.** {claim['reason']}"]
-    if claim["evidence"] is None:
+    if claim["evidence"] is None or not claim["evidence"]["parts"]:
         return lines
     lines += ["", in_words(claim)]
     lines += ["", "| part | what is measured | number (95 %) | claimed | controls | n | p |",

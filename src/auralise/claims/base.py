@@ -186,12 +186,16 @@ class Evidence:
     sounds : tuple of Sound
     notes : tuple of str
         What one has to know when reading the numbers, in sentences.
+    needed : int or None
+        Where there are too few sounds for any number: how many it would take at least. The first
+        note says why.
     """
 
     parts: tuple[Part, ...]
     panels: tuple[Panel, ...]
     sounds: tuple[Sound, ...] = ()
     notes: tuple[str, ...] = ()
+    needed: int | None = None
 
     @property
     def p(self) -> float:
@@ -256,6 +260,20 @@ class Judgement:
     reason: str
     p: float
     needed: int | None = None
+
+
+def judge_evidence(evidence: Evidence, p: float) -> Judgement:
+    """Say what follows from evidence; undecided, with what it would take, if there is no number.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    p : float
+        Of the claim, adjusted for the number of claims.
+    """
+    if evidence.parts or evidence.needed is None:
+        return judge(evidence.parts, p)
+    return Judgement(Verdict.UNDECIDED, " ".join(evidence.notes[:1]), p, evidence.needed)
 
 
 def judge(parts: Sequence[Part], p: float) -> Judgement:

@@ -38,9 +38,15 @@ def try_labels(context: Context) -> Evidence:
     small = {label: n for label, n in counts.items() if n < FEWEST_GROUPS}
     if small:
         shown = ", ".join(f"{label} {n}" for label, n in sorted(small.items()))
-        raise NotApplicable(
-            f"the collection is too small: each label needs {FEWEST_GROUPS} groups of clips, and "
-            f"there are {shown}; take --part all, or more clips"
+        return Evidence(
+            (),
+            (),
+            notes=(
+                f"The collection is too small: each of the {len(counts)} labels needs "
+                f"{FEWEST_GROUPS} groups of clips, and there are {shown}; take --part all, or more "
+                "clips.",
+            ),
+            needed=FEWEST_GROUPS * len(counts),
         )
     length = round(context.seconds * context.sample_rate)
     clips = [Waveform(row[None], context.sample_rate) for row in collection.excerpts(length)]
@@ -187,4 +193,5 @@ CLAIM = Claim(
     "apart from every single other one, and the same is done with shuffled labels.",
     (Need.COLLECTION, Need.TWINS),
     try_labels,
+    version=2,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auralise.claims.base import CLAIMS, Claim, Evidence, Judgement, NotApplicable, judge
+from auralise.claims.base import CLAIMS, Claim, Evidence, Judgement, NotApplicable, judge_evidence
 from auralise.claims.context import Context
 from auralise.claims.statistics import holm
 from auralise.claims.store import load, save
@@ -71,13 +71,15 @@ def try_claims(
         CLAIMS[name]
     chosen = [claim for name, claim in CLAIMS.items() if not names or name in names]
     found = [_one(context, claim, folder, told) for claim in chosen]
-    tried = [evidence for evidence, _ in found if evidence is not None]
-    adjusted = iter(holm([evidence.p for evidence in tried]))
+    # Where there is no number nothing can be wrongly supported, so that it counts for none.
+    adjusted = iter(holm([one.p for one, _ in found if one is not None and one.parts]))
     return [
         Result(
             claim,
             evidence,
-            None if evidence is None else judge(evidence.parts, next(adjusted)),
+            None
+            if evidence is None
+            else judge_evidence(evidence, next(adjusted) if evidence.parts else 1.0),
             why,
         )
         for claim, (evidence, why) in zip(chosen, found, strict=True)

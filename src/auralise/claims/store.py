@@ -27,6 +27,7 @@ def evidence_to_plain(evidence: Evidence) -> dict[str, Any]:
         "panels": [_plain(dataclasses.asdict(panel)) for panel in evidence.panels],
         "sounds": [{"name": s.name, "caption": s.caption} for s in evidence.sounds],
         "notes": list(evidence.notes),
+        "needed": evidence.needed,
     }
 
 
@@ -46,6 +47,7 @@ def evidence_from_plain(plain: Mapping[str, Any], folder: Path) -> Evidence:
             for s in plain["sounds"]
         ),
         tuple(plain["notes"]),
+        plain.get("needed"),
     )
 
 
