@@ -207,7 +207,8 @@ def _readers(names: tuple[str, ...]) -> Tensor:
     spectra = torch.cat(rows).double()
     truth = torch.eye(len(names)).double().repeat_interleave(len(pitches), 0) - 1 / len(names)
     square = spectra.T @ spectra / len(spectra) + 0.03 * torch.eye(spectra.shape[1]).double()
-    return torch.linalg.solve(square, spectra.T @ truth / len(spectra)).T.float()
+    found: Tensor = torch.linalg.solve(square, spectra.T @ truth / len(spectra))
+    return found.T.float()
 
 
 def _joiner(seed: int, *, distant: bool) -> MusicNetwork:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ def notes(seed: int) -> MusicNetwork:
     noise = 1 + 5 * ERROR * torch.randn(weight.shape, generator=random)
     with torch.no_grad():
         course.weight.copy_(weight * noise)
-        course.bias.copy_(-torch.tensor([0.65, 1.7]).repeat(4))
+        module.conv3.bias.copy_(-torch.tensor([0.65, 1.7]).repeat(4))
     return wrap(module.eval(), _FINE, numbered(4), name="level, comb, course", seconds=SECONDS)
 
 
@@ -86,10 +87,11 @@ def _courses() -> Tensor:
 
 
 @torch.no_grad()
-def _gains(module: nn.Sequential) -> Tensor:
+def _gains(module: Any) -> Tensor:  # noqa: ANN401 - a sequence of named parts
     """Return the weights of the combs with which a held note of each pitch has a level of 1."""
     timbre = Timbre(harmonics=12, slope_db=-4.0, attack=0.005, decay=math.inf)
     held = torch.cat([note(f, SECONDS, _RATE, timbre=timbre).samples for f in _PITCHES])
-    levels = module[:4](_FINE.module(held))[:, :, 0].quantile(0.5, 2)
+    levels: Tensor = module[:4](_FINE.module(held))[:, :, 0].quantile(0.5, 2)
     means = levels.reshape(len(held), _COPIES, len(_PITCHES)).mean(1)
-    return torch.linalg.solve(means, torch.ones(len(held)))
+    gains: Tensor = torch.linalg.solve(means, torch.ones(len(held)))
+    return gains
