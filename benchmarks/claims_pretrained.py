@@ -67,38 +67,6 @@ SYNTHESISED = ("spectrograms", "mel", "invariance", "onsets", "harmony", "key", 
 
 RESULTS = Path(__file__).parent / "results"
 
-PLAIN = {
-    "key": "Playing the same bars in another key changes what the network answers by {0:.1%}"
-    " of what changing everything does; untrained networks: {controls}.",
-    "invariance": "In the last layer that hears time, another phase of a tone changes {0:.0%} of "
-    "what another tone does, and the same music up to 20 ms later {1:.0%} of what "
-    "other music does.",
-    "mel": "{0:.0%} of the filters pick out a frequency, and {1:.0%} of those do so in the "
-    "lower half of the band.",
-    "onsets": "{0:.0%} of the units of the first layer answer more than twice as strongly when "
-    "a sound begins as while it lasts; {1:.0%} of what its filters look for runs "
-    "along diagonals, where even chance has half.",
-    "harmony": "From the first layer to the next two, the share that pitch and harmonics have in"
-    " the answers changes by {0:+.2f}; from the second to the third, that of attack "
-    "and decay by {1:+.2f}.",
-    "labels": "The share of units that pick out a label changes by {0:+.0%} from the first "
-    "layer to the last hidden one. The most exclusive unit puts its own label above "
-    "each other one in at least {1:.0%} of pairs.",
-    "segments": "A quarter of an excerpt alone gets a share of {0:.2f} fewer clips right. A vote "
-    "over quarters wins back half of that, and {1:+.2f}.",
-    "distance": "Of what two tones are more than two sounds, {0:.0%} is left to tones three "
-    "octaves apart in the last layer with places in frequency; half would be no "
-    "preference.",
-    "believed": "Fed back, a unit's sound raises it by {0:.2f} of its value above the better of "
-    "two masks that know nothing; the map of a unit and that of its neighbour are "
-    "{2:.0%} alike.",
-    "spectrograms": "Behind a spectrogram, the share of clips that the same network gets right is "
-    "higher by {0:.2f}.",
-    "refinements": "In the first comparison of the table, the share of clips that are right "
-    "changes by {0:+.3f}.",
-}
-"""What the numbers of a claim say, in words; the fields are its parts in their order."""
-
 
 def run(trial: Trial, data: Path, out: Path) -> None:
     """Try the claims on one network with the command line."""
@@ -135,7 +103,7 @@ def entry(name: str, claim: dict[str, Any], folder: Path, docs: Path, heard: set
     lines = [f"### {claim['sentence']}", "", f"**{claim['verdict']}.** {claim['reason']}"]
     if claim["evidence"] is None or not claim["evidence"]["parts"]:
         return lines
-    lines += ["", in_words(claim)]
+    lines += ["", claim["in_words"] or "Not all of it could be measured."]
     lines += ["", "| part | what is measured | number (95 %) | claimed | controls | n | p |",
               "|---|---|---|---|---|---|---|"]  # fmt: skip
     lines += [row(part) for part in claim["evidence"]["parts"]]
@@ -168,17 +136,6 @@ def sounds_of(claim: dict[str, Any], folder: Path, place: Path, stem: str) -> li
         write_audio(path, audio)
         links.append(f"{{download}}`{sound['caption']} <{stem}-{sound['name']}.flac>`")
     return links
-
-
-def in_words(claim: dict[str, Any]) -> str:
-    """Return what the numbers say in words; nothing where a part could not be measured."""
-    parts = claim["evidence"]["parts"]
-    controls = parts[0]["controls"] if parts else []
-    shown = f"{min(controls):.0%} to {max(controls):.0%}" if controls else "none"
-    try:
-        return PLAIN[claim["name"]].format(*(p["value"]["value"] for p in parts), controls=shown)
-    except IndexError:
-        return "Not all of it could be measured."
 
 
 def row(part: dict[str, Any]) -> str:

@@ -74,8 +74,11 @@ def test_one_figure_shows_network_controls_and_threshold(results):
 def test_the_report_begins_with_the_verdicts_and_escapes_what_it_shows(results):
     page = claim_report(results, tiny_network().card, facts={"Data": "none"})
     main = page[page.index("<main>") :]
-    assert main.index("<strong>supported</strong>") < main.index("Data")
-    assert main.index("<strong>not tried</strong>") < main.index("Data")
+    assert main.index(">supported</strong>") < main.index(">not tried</strong>")
+    assert main.index(">not tried</strong>") < main.index("Data")
+    assert "changes what the network answers by 2.0% of what changing everything does" in main
+    assert "untrained networks: 30% to 40%." in main
+    assert main.index("Not tried") < main.index("It needs a first layer")
     assert "It needs a first layer on raw audio." in main
     assert "key &lt;b&gt;" in main
     assert "a tone &amp; more" in main

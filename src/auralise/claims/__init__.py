@@ -16,8 +16,9 @@ from auralise.claims import (
     segments,
     spectrograms,
 )
-from auralise.claims.base import CLAIMS, Claim, Evidence, Judgement, Need, Part, Verdict, judge
+from auralise.claims.base import CLAIMS, Claim, Evidence, Need, Part
 from auralise.claims.context import Context
+from auralise.claims.judgement import Judgement, Verdict, judge
 
 for _module in (
     spectrograms,

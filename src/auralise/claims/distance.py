@@ -211,4 +211,6 @@ CLAIM = Claim(
     "apart. A unit that hears them as one thing answers otherwise than by the sum of both.",
     (Need.SPECTROGRAM, Need.TWINS),
     try_distance,
+    plain="Of what two tones are more than two sounds, {0:.0%} is left to tones three octaves "
+    "apart in the last layer with places in frequency; half would be no preference.",
 )

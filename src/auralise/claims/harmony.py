@@ -184,4 +184,7 @@ CLAIM = Claim(
     (Need.TWINS,),
     try_harmony,
     version=2,
+    plain="From the first layer to the next two, the share that pitch and harmonics have in the"
+    " answers changes by {0:+.2f}; from the second to the third, that of attack and decay"
+    " by {1:+.2f}.",
 )

@@ -191,4 +191,7 @@ CLAIM = Claim(
     "alone does is compared with what a change of the sound does.",
     (Need.RAW, Need.TWINS),
     try_invariance,
+    plain="In the last layer that hears time, another phase of a tone changes {0:.0%} of what "
+    "another tone does, and the same music up to 20 ms later {1:.0%} of what other music "
+    "does.",
 )

@@ -194,4 +194,7 @@ CLAIM = Claim(
     (Need.COLLECTION, Need.TWINS),
     try_labels,
     version=2,
+    plain="The share of units that pick out a label changes by {0:+.0%} from the first layer to"
+    " the last hidden one. The most exclusive unit puts its own label above each other "
+    "one in at least {1:.0%} of pairs.",
 )

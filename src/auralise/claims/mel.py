@@ -231,4 +231,6 @@ CLAIM = Claim(
     "linear and octave scales.",
     (Need.RAW, Need.TWINS),
     try_mel,
+    plain="{0:.0%} of the filters pick out a frequency, and {1:.0%} of those do so in the lower"
+    " half of the band.",
 )

@@ -121,4 +121,6 @@ CLAIM = Claim(
     "that all of them help.",
     (Need.RESULTS,),
     try_refinements,
+    plain="In the first comparison of the table, the share of clips that are right changes by "
+    "{0:+.3f}.",
 )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auralise.claims.base import CLAIMS, Claim, Evidence, Judgement, NotApplicable, judge_evidence
+from auralise.claims.base import CLAIMS, Claim, Evidence, NotApplicable
 from auralise.claims.context import Context
+from auralise.claims.judgement import Judgement, judge_evidence
 from auralise.claims.statistics import holm
 from auralise.claims.store import load, save
 from auralise.errors import NetworkError

@@ -104,4 +104,6 @@ CLAIM = Claim(
     "trainings, not about the network at hand.",
     (Need.RESULTS,),
     try_spectrograms,
+    plain="Behind a spectrogram, the share of clips that the same network gets right is higher "
+    "by {0:.2f}.",
 )

@@ -66,6 +66,7 @@ def _entry(result: Result) -> dict[str, Any]:
         "reason": result.why if judgement is None else judgement.reason,
         "p_adjusted": None if judgement is None else judgement.p,
         "needed": None if judgement is None else judgement.needed,
+        "in_words": "" if result.evidence is None else result.evidence.in_words(result.claim.plain),
         "evidence": None if result.evidence is None else evidence_to_plain(result.evidence),
     }
 

@@ -46,7 +46,8 @@ def claim_report(
     """
     figures = {result.claim.name: claim_figure(result) for result in results}
     drawings = {name: draw_charts(f) for name, f in figures.items() if f is not None}
-    sections = "".join(_section(result) for result in results)
+    sections = "".join(_section(result) for result in results if result.judgement is not None)
+    sections += _left([result for result in results if result.judgement is None])
     title = f"Claims tried on {card.name}"
     body = (
         '<a class="skip" href="#verdicts">Skip to the verdicts</a>\n'
@@ -85,29 +86,48 @@ def part_words(part: Part) -> str:
 
 
 def _verdicts(results: Sequence[Result]) -> str:
+    order = sorted(results, key=lambda result: result.judgement is None)
     items = "".join(
-        f"<li><strong>{escape(verdict_of(r))}</strong> "
-        f'<a href="#claim-{r.claim.name}">{escape(r.claim.sentence)}</a></li>'
-        for r in results
+        f'<li>{_badge(r)} <a href="#claim-{r.claim.name}">{escape(r.claim.sentence)}</a></li>'
+        for r in order
     )
     return f'<ul class="verdicts">{items}</ul>'
 
 
+def _badge(result: Result) -> str:
+    """Return the verdict as a word in a frame; the frame tells verdicts apart besides the word."""
+    verdict = verdict_of(result)
+    return f'<strong class="verdict {verdict.replace(" ", "-")}">{escape(verdict)}</strong>'
+
+
 def _section(result: Result) -> str:
     claim, name = result.claim, result.claim.name
-    head = (
-        f'<section id="claim-{name}" aria-labelledby="name-{name}">'
-        f'<h2 id="name-{name}">{escape(claim.sentence)}</h2>'
-        f"<p><strong>{escape(verdict_of(result))}.</strong> "
-    )
     if result.evidence is None or result.judgement is None:
-        return f"{head}{escape(result.why)}</p>{_said(result)}</section>\n"
+        return ""
     figure = claim_figure(result)
     drawing = "" if figure is None else drawing_holder(name, charts_height(figure), figure.words)
+    plain = result.evidence.in_words(claim.plain)
     return (
-        f"{head}{escape(result.judgement.reason)}</p>{_said(result)}{_parts(result)}"
+        f'<section id="claim-{name}" aria-labelledby="name-{name}">'
+        f'<h2 id="name-{name}">{escape(claim.sentence)}</h2>'
+        f"<p>{_badge(result)} {escape(result.judgement.reason)}</p>"
+        f"{f'<p>{escape(plain)}</p>' if plain else ''}{_said(result)}{_parts(result)}"
         f"{_sounds(name, result.evidence.sounds)}{drawing}{_flags(result.evidence.notes)}"
         "</section>\n"
+    )
+
+
+def _left(results: Sequence[Result]) -> str:
+    """Return what was not tried in one section, with why."""
+    items = "".join(
+        f'<dt id="claim-{r.claim.name}">{escape(r.claim.sentence)}</dt><dd>{escape(r.why)}</dd>'
+        for r in results
+    )
+    return (
+        '<section aria-labelledby="left"><h2 id="left">Not tried</h2>'
+        f'<dl class="left">{items}</dl></section>\n'
+        if items
+        else ""
     )
 
 
