@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import numpy as np
@@ -19,11 +20,11 @@ import torch
 
 from auralise.datasets import Track
 from auralise.datasets import store as store_module
+from auralise.datasets.appending import Appender
 from auralise.datasets.cache import open_cache
 from auralise.datasets.clips import read_clips
 from auralise.datasets.decoding import LOT_BYTES, LOT_FILES, lots
 from auralise.datasets.index import Entry, read_index, to_line
-from auralise.datasets.slots import Sent, Slots, Taker
 from auralise.errors import AudioFileError, InvalidValueError, OutputError
 
 RATE = 8000
@@ -75,11 +76,14 @@ def test_clips_are_those_of_decoding_and_decoded_once(tracks, tmp_path, decoded)
     assert len(decoded) == 6
 
 
-def test_two_processes_decode_the_same_file_byte_by_byte(tracks, tmp_path):
-    open_cache(tracks, RATE, tmp_path / "one")
-    open_cache(tracks, RATE, tmp_path / "two", workers=2)
-    one, two = (tmp_path / name / "clips-8000.f32" for name in ("one", "two"))
-    assert one.read_bytes() == two.read_bytes()
+def test_two_processes_decode_the_same_clips_into_one_file(tmp_path):
+    tracks = make(tmp_path / "sounds", 2 * LOT_FILES + 3)
+    cache = open_cache(tracks, RATE, tmp_path / "two", workers=2)
+    assert_right(cache, tracks)
+    entries = read_index(tmp_path / "two" / "clips-8000.index")[0].values()
+    places = sorted((entry.start, entry.length) for entry in entries)
+    assert [start for start, _ in places] == [0, *np.cumsum([n for _, n in places])[:-1]]
+    assert (tmp_path / "two" / "clips-8000.f32").stat().st_size == 4 * sum(n for _, n in places)
 
 
 def test_subsets_in_any_order_share_one_file(tracks, tmp_path, decoded):
@@ -112,6 +116,22 @@ def test_a_truncated_cache_is_filled_up(tracks, tmp_path, keep):
     # A subset, unchecked, appends first: what is lost must not be taken for what stands there now.
     open_cache(tracks[4:], RATE, tmp_path / "cache", check=False)
     assert_right(open_cache(tracks, RATE, tmp_path / "cache", check=False), tracks)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_samples_that_the_last_run_of_the_machine_lost_are_missed(
+    tracks, tmp_path, decoded, monkeypatch, lost
+):
+    open_cache(tracks, RATE, tmp_path / "cache")
+    decoded.clear()
+    if lost:
+        with (tmp_path / "cache" / "clips-8000.f32").open("r+b") as file:
+            file.seek(4 * 2000)
+            file.write(bytes(4096))
+    monkeypatch.setattr(store_module, "run_of_machine", lambda: "the next")
+    cache = open_cache(tracks, RATE, tmp_path / "cache", check=False)
+    assert_right(cache, tracks)
+    assert decoded == (["1.wav"] if lost else [])
 
 
 def test_an_altered_sample_is_noticed(tracks, tmp_path, decoded):
@@ -199,9 +219,8 @@ def test_what_is_done_to_a_clip_stays_in_this_process(tracks, tmp_path):
 OPEN = """
 import sys
 from pathlib import Path
-from auralise.datasets import Track, store
+from auralise.datasets import Track
 from auralise.datasets.cache import open_cache
-store.LOT_SECONDS = 0.0
 tracks = [Track(path, "a", "") for path in sorted(Path(sys.argv[1]).glob("*.wav"))]
 def report(done, total):
     print(done, flush=True)
@@ -275,10 +294,9 @@ def test_a_folder_that_cannot_be_made_is_said(tracks, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_end_of_a_decoding_process_is_said_and_what_was_decoded_stays(tmp_path, monkeypatch):
+def test_the_end_of_a_decoding_process_is_said_and_what_was_decoded_stays(tmp_path):
     """A worker that meets the file named "die" is ended from outside."""
     tracks = make(tmp_path / "sounds", 4)
-    monkeypatch.setattr(store_module, "LOT_SECONDS", 0.0)
     script = tmp_path / "die.py"
     script.write_text(
         "import os, signal, sys\n"
@@ -308,20 +326,26 @@ def test_the_end_of_a_decoding_process_is_said_and_what_was_decoded_stays(tmp_pa
     assert_right(open_cache(tracks, RATE, tmp_path / "cache"), tracks)
 
 
-def test_samples_come_through_a_slot_as_they_were_sent_and_slots_are_filled_in_turn():
-    slots = Slots(2)
-    random = np.random.default_rng(0)
-    some = [[random.standard_normal(n).astype(np.float32) for n in (20_000, 0, 1)] for _ in "abc"]
-    first, second = slots.send(some[0]), slots.send(some[1])
-    assert isinstance(first, Sent) == isinstance(second, Sent) == (sys.platform == "linux")
-    for lot, sent in zip(some, (first, second), strict=False):
-        assert all(np.array_equal(a, b) for a, b in zip(Taker().take(sent), lot, strict=True))
-    third = slots.send(some[2])
-    assert all(np.array_equal(a, b) for a, b in zip(Taker().take(third), some[2], strict=True))
-    if isinstance(first, Sent) and isinstance(third, Sent):
-        assert (first.number, first.number != second.number) == (third.number, True)
-    few = [np.ones(3, np.float32)]
-    assert slots.send(few) == few  # through the pipe
+def test_samples_appended_at_the_same_time_do_not_touch_each_other(tmp_path):
+    """Each opens the file anew, so that threads stand for processes."""
+    path = tmp_path / "samples.f32"
+    path.write_bytes(b"abcde")  # the last was cut off
+
+    def append(value):
+        turns = [[np.full(n, value, np.float32) for n in (k, 0, 30_000)] for k in range(1, 40)]
+        return [list(zip(Appender(path).append(arrays), arrays, strict=True)) for arrays in turns]
+
+    with ThreadPoolExecutor(4) as pool:
+        said = [pair for turns in pool.map(append, range(1, 5)) for turn in turns for pair in turn]
+    held = np.fromfile(path, np.float32)
+    taken = np.zeros(len(held), int)
+    for start, array in said:
+        assert np.array_equal(held[start : start + len(array)], array)
+        taken[start : start + len(array)] += 1
+    assert taken[:2].tolist() == [0, 0]  # what was there, and the place of the one cut off
+    assert (taken[2:] == 1).all()
+    Appender(path).truncate(1)
+    assert path.read_bytes() == b"abcd"
 
 
 def test_files_are_divided_into_lots_by_size_and_number(tmp_path):
@@ -329,7 +353,8 @@ def test_files_are_divided_into_lots_by_size_and_number(tmp_path):
     for i, track in enumerate(tracks[1:], 1):  # the first is not there
         track.path.write_bytes(bytes(LOT_BYTES if i < 4 else 1))
     found = list(lots(tracks))
-    assert [len(lot) for lot in found] == [2, 1, 1, LOT_FILES, 21 - LOT_FILES]
+    sizes = [2, 1, 1, LOT_FILES, LOT_FILES, 21 - 2 * LOT_FILES]
+    assert [len(lot) for lot in found] == sizes
     assert [track for lot in found for track in lot] == tracks
 
 

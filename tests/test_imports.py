@@ -84,7 +84,7 @@ AT_HOME = {
     ),
     "audiomentations": ("auralise.training.augment",),
     "diskcache": ("auralise.dashboards",),
-    "filelock": ("auralise.datasets.cache",),
+    "filelock": ("auralise.datasets.appending", "auralise.datasets.cache"),
     "flask": ("auralise.dashboards",),
     "h5py": ("auralise.datasets.msd",),
     "pyarrow": ("auralise.datasets.manifest", "auralise.atlas", "auralise.output.parquet"),

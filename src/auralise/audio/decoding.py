@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from typing import BinaryIO
 
@@ -20,6 +20,8 @@ from auralise.audio.container import Container
 
 _BLOCK = 1 << 20
 _COPIED = 1 << 26  # bytes; of a larger file, no copy is made to change its beginning
+_KEPT = 1 << 22  # bytes; a larger copy is not kept for the next file
+_SPARES = 4
 _UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "AIFF")  # samples lie there as they are
 _STDERR = 2
 _STDERR_LOCK = Lock()
@@ -93,21 +95,46 @@ def open_decoder(stream: BinaryIO, container: Container) -> Iterator[soundfile.S
             source = stack.enter_context(_changed_copy(stream, container))
         else:
             source = Spliced(stream, container.head, container.skip)
-        yield stack.enter_context(soundfile.SoundFile(source, closefd=False))
+        yield stack.enter_context(_Sequence(source, closefd=False))
+
+
+class _Sequence(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is read on and on: spares the seek that soundfile appends to each read."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+_SPARE: list[tuple[int, int]] = []  # processes, and their files in memory that are not in use
 
 
 @contextmanager
 def _memory() -> Iterator[int]:
-    """Open an empty file that nobody else sees, in memory where the system has such; its number."""
+    """Lend a file that nobody else sees, in memory where the system has such; its number.
+
+    It may hold what was there before: making one takes longer than opening a short sound.
+    """
     if sys.platform != "linux":
         with tempfile.TemporaryFile(buffering=0) as file:
             yield file.fileno()
         return
-    number = os.memfd_create("auralise")
+    number = _spare()
     try:
         yield number
     finally:
-        os.close(number)
+        if os.fstat(number).st_size > _KEPT or len(_SPARE) >= _SPARES:
+            os.close(number)
+        else:
+            _SPARE.append((os.getpid(), number))
+
+
+def _spare() -> int:
+    with suppress(IndexError):  # another thread may be taking the last
+        process, number = _SPARE.pop()
+        if process == os.getpid():
+            return number
+        os.close(number)  # made before a fork, and so another process's, too
+    return os.memfd_create("auralise")
 
 
 @contextmanager
@@ -116,6 +143,8 @@ def _changed_copy(stream: BinaryIO, container: Container) -> Iterator[int]:
     with _memory() as copy:
         stream.seek(container.skip)
         rest = memoryview(container.head + stream.read())
+        os.lseek(copy, 0, os.SEEK_SET)
+        os.ftruncate(copy, len(rest))
         while rest:
             rest = rest[os.write(copy, rest) :]
         os.lseek(copy, 0, os.SEEK_SET)
@@ -211,7 +240,7 @@ def captured_remarks() -> Iterator[list[str]]:
         return
     with _STDERR_LOCK:
         saved = os.dup(_STDERR)
-        with _memory() as sink:
+        with _sink() as sink:
             os.dup2(sink, _STDERR)
             try:
                 yield remarks
@@ -221,6 +250,20 @@ def captured_remarks() -> Iterator[list[str]]:
                 if length := os.lseek(sink, 0, os.SEEK_CUR):
                     os.lseek(sink, 0, os.SEEK_SET)
                     remarks.extend(_sort_lines(os.read(sink, length)))
+
+
+@contextmanager
+def _sink() -> Iterator[int]:
+    """Open an empty file of its own: who is started meanwhile has it for its standard error."""
+    if sys.platform != "linux":
+        with tempfile.TemporaryFile(buffering=0) as file:
+            yield file.fileno()
+        return
+    number = os.memfd_create("auralise")
+    try:
+        yield number
+    finally:
+        os.close(number)
 
 
 def _sort_lines(text: bytes) -> list[str]:

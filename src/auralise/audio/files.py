@@ -101,7 +101,8 @@ def read_audio(
         If ``start`` or ``seconds`` is negative or not finite, or ``start`` lies beyond the end.
     """
     _check_stretch(start, seconds)
-    path = Path(path)
+    if not isinstance(path, Path):
+        path = Path(path)
     with _open(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         container = _recognise(stream, size, path)

@@ -170,7 +170,7 @@ def _count(data: bytes, start: int, end: int, like: Frame) -> Count:
     """Count the frames from ``start`` to ``end`` that are of one kind with ``like``."""
     position, frames, stray = start, 0, 0
     while position < end:
-        frame = parse_frame(data, position)
+        frame = _parse(data[position : position + 4])
         if frame is None or frame.kind != like.kind:
             found = _find_frame(data, position + 1, end, end, like.kind)
             stray += (end if found is None else found) - position

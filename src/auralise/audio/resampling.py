@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import soxr
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from auralise.audio.waveform import Waveform
@@ -86,10 +91,32 @@ def _resample(samples: Tensor, old_rate: int, new_rate: int) -> Tensor:
     length = resampled_length(n_samples, old_rate, new_rate)
     if length == 0 or channels == 0:
         return samples.new_zeros(channels, length)
-    # soxr rounds the length down or to nearest; with silence behind it has the last sample, too.
-    silence = 2 * (old_rate // new_rate) + 2
-    source = samples.detach().cpu().numpy()
-    padded = np.zeros((n_samples + silence, channels), source.dtype)
-    padded[:n_samples] = source.T
-    resampled = soxr.resample(padded, old_rate, new_rate, quality="HQ")[:length]
+    source = np.ascontiguousarray(samples.detach().cpu().numpy().T)
+    with _without_denormals():
+        resampled = _soxr(source, old_rate, new_rate)[:length]
     return torch.from_numpy(np.ascontiguousarray(resampled.T)).to(samples.device)
+
+
+def _soxr(source: NDArray[Any], old_rate: int, new_rate: int) -> NDArray[Any]:
+    """Resample an array of shape (time, channels) to at least the length that is wanted."""
+    # soxr rounds the length to the nearest; with silence behind it has the last sample, too.
+    if 2 * (len(source) * new_rate % old_rate) > old_rate:
+        whole: NDArray[Any] = soxr.resample(source, old_rate, new_rate, quality="HQ")
+        return whole
+    stream = soxr.ResampleStream(old_rate, new_rate, source.shape[1], source.dtype, quality="HQ")
+    silence = np.zeros((2 * (old_rate // new_rate) + 2, source.shape[1]), source.dtype)
+    parts = [stream.resample_chunk(source), stream.resample_chunk(silence, last=True)]
+    resampled: NDArray[Any] = np.concatenate(parts)
+    return resampled
+
+
+@contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Take numbers below 1e-37 for zeros in this thread: they are slow, and far from audible."""
+    smallest = np.float32(2.0**-126)
+    flushed = bool(smallest * np.float32(0.5) == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)

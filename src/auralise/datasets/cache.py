@@ -1,9 +1,9 @@
 """Clips decoded once, kept in one memory-mapped file for each collection and rate.
 
 A cache is two files in a folder: ``clips-16000.f32`` has the samples one clip after another,
-``clips-16000.index`` a line for each file, written after its samples are on the disk. A process
-that is killed leaves at most samples that no line speaks of, or half a line; the next one cuts both
-off and goes on. Samples are float32, so that a clip from the cache is the clip `read_clips` gives.
+``clips-16000.index`` a line for each file, written after its samples. A process that is killed
+leaves at most samples that no line speaks of, or half a line; the next one goes on behind them.
+Samples are float32, so that a clip from the cache is the clip `read_clips` gives.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip
-from auralise.datasets.decoding import Found, decoded, key_of
+from auralise.datasets.decoding import decoded, key_of
 from auralise.datasets.index import Entry
 from auralise.datasets.store import Files, Writer, touched, unchanged, whole_entries
 from auralise.errors import AudioFileError, AuraliseError, InvalidValueError, OutputError
@@ -131,10 +131,11 @@ def open_cache(
     strict : bool
         Raise on the first track that cannot be read, instead of leaving it out.
     workers : int
-        Processes that decode, each with one thread; 1 decodes in this one.
+        Processes that decode, this one among them, each with one thread.
     check : bool
         Compare the samples with their checksums, which reads them all; altered ones are decoded
-        again. Without it only their number is checked.
+        again. Without it only their number is checked, of those written since the machine was
+        started.
     progress : callable
         Called with the files that are done and how many there are to do.
 
@@ -207,7 +208,7 @@ def _collect(
 def _fill(
     files: Files,
     wanted: Mapping[str, Track],
-    decoding: Callable[[Sequence[Track]], Generator[Found, None, None]],
+    decoding: Callable[..., Generator[list[Entry], None, None]],
     check: bool,
     strict: bool,
     progress: Callable[[int, int], None],
@@ -218,16 +219,18 @@ def _fill(
         entries = whole_entries(files, wanted, check)
         for key, entry in entries.items():
             if not unchanged(entry) and (again := touched(entry)) is not None:
-                writer.append_line(again)
+                writer.record([again])
                 entries[key] = again
         entries = {k: entry for k, entry in entries.items() if unchanged(entry)}
         missing = [track for key, track in wanted.items() if key not in entries]
-        with closing(decoding(missing)) as founds:
-            for number, found in enumerate(founds, 1):
-                entry = writer.append(found.entry, found.samples)
-                entries[entry.path] = entry
-                if strict and entry.reason:
-                    path = wanted[entry.path].path
-                    raise AudioFileError(f"{path} cannot be read: {entry.reason}")
-                progress(number, len(missing))
+        done = 0
+        with closing(decoding(missing, appender=writer.appender)) as lots:
+            for lot in lots:
+                writer.record(lot)
+                for entry in lot:
+                    entries[entry.path] = entry
+                    done += 1
+                    progress(done, len(missing))
+                    if strict and entry.reason:
+                        raise AudioFileError(f"{entry.path} cannot be read: {entry.reason}")
     return entries

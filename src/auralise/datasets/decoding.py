@@ -1,33 +1,30 @@
-"""Decoding many tracks, in this process or in several."""
+"""Decoding many tracks into the file of a cache, in this process or in several."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from auralise.datasets.appending import Appender, Samples
 from auralise.datasets.base import Track
 from auralise.datasets.clips import decode
 from auralise.datasets.index import Entry
-from auralise.datasets.slots import Samples, Sent, Slots, Taker
-from auralise.datasets.store import crc_of, crc_of_file
+from auralise.datasets.store import crc_of, crc_of_stream, run_of_machine
 from auralise.errors import AuraliseError
 
-AHEAD = 3  # lots a process may be ahead of the one that writes
-LOT_FILES = 16
+AHEAD = 2  # lots that wait for each process
+LOT_FILES = 8
 LOT_BYTES = 1 << 20  # of the files as they are
-
-Lot = tuple[list[Entry], Sent | list[Samples]]
 
 
 def key_of(track: Track) -> str:
@@ -35,64 +32,77 @@ def key_of(track: Track) -> str:
     return str(track.path.absolute())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """A decoded track and its entry, which does not know its place yet.
+def read(track: Track, sample_rate: int) -> tuple[Entry, Samples]:
+    """Decode a track; one that cannot be read becomes an entry that says why.
 
-    ``samples`` has shape (time,); it is empty where the entry says why it cannot be read.
+    Returns
+    -------
+    entry : Entry
+        It begins at 0: its place is not known yet.
+    samples : ndarray, shape (time,)
+        Empty where it cannot be read.
     """
-
-    entry: Entry
-    samples: NDArray[np.float32]
-
-
-def read(track: Track, sample_rate: int) -> Found:
-    """Decode a track; one that cannot be read becomes an entry that says why."""
-    empty = np.zeros(0, np.float32)
+    key, empty = key_of(track), np.zeros(0, np.float32)
     try:
-        status = track.path.stat()
-        content = crc_of_file(track.path)
+        with track.path.open("rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            content = crc_of_stream(stream)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return Found(Entry(key_of(track), 0, 0, "", 0, 0, 0, reason), empty)
-    entry = Entry(key_of(track), status.st_size, status.st_mtime_ns, content, 0, 0, crc_of(empty))
+        return Entry(key, 0, 0, "", 0, 0, 0, reason), empty
+    reason = ""
     try:
         samples = decode(track, sample_rate).contiguous().numpy().astype(np.float32, copy=False)
     except AuraliseError as error:
-        return Found(replace(entry, reason=str(error)), empty)
-    return Found(replace(entry, crc=crc_of(samples)), samples)
+        samples, reason = empty, str(error)
+    about = key, status.st_size, status.st_mtime_ns, content
+    return Entry(*about, 0, len(samples), crc_of(samples), reason, run_of_machine()), samples
 
 
 def decoded(
-    tracks: Sequence[Track], sample_rate: int, workers: int
-) -> Generator[Found, None, None]:
-    """Decode in the order of ``tracks``, each process at most a few lots ahead.
+    tracks: Sequence[Track], sample_rate: int, workers: int, appender: Appender
+) -> Generator[list[Entry], None, None]:
+    """Decode and append; yield the entries of a lot when it is done.
 
-    What is yielded holds until the next is asked for.
+    This process decodes, too, while others do. Alone, it decodes in the order of ``tracks``, each
+    of which is a lot.
     """
     if workers == 1 or len(tracks) <= 1:
         for track in tracks:
-            yield read(track, sample_rate)
+            yield read_lot([track], sample_rate, appender)
         return
+    rest = lots(tracks)
+    with _pool(workers - 1) as pool:
+        running: set[Future[list[Entry]]] = set()
+        try:
+            while True:
+                for lot in islice(rest, max(0, AHEAD * (workers - 1) - len(running))):
+                    running.add(pool.submit(read_lot, lot, sample_rate, appender))
+                own = next(rest, None)
+                if own is not None:
+                    yield read_lot(own, sample_rate, appender)
+                elif not running:
+                    return
+                done, running = wait(running, 0 if own else None, FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
     method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
     context = get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([__name__])
-    rest = lots(tracks)
-    ahead = AHEAD * workers
-    taker = Taker()
-    with ProcessPoolExecutor(workers, context, _start, (ahead + 1,)) as pool:
-        running: deque[Future[Lot]] = deque(
-            pool.submit(_read_lot, lot, sample_rate) for lot in islice(rest, ahead)
-        )
-        try:
-            while running:
-                entries, sent = running.popleft().result()
-                for entry, samples in zip(entries, taker.take(sent), strict=True):
-                    yield Found(entry, samples)
-                running.extend(pool.submit(_read_lot, lot, sample_rate) for lot in islice(rest, 1))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    return ProcessPoolExecutor(workers, context, _start)
+
+
+def read_lot(tracks: Sequence[Track], sample_rate: int, appender: Appender) -> list[Entry]:
+    """Decode tracks and append them; return their entries."""
+    entries, samples = zip(*(read(track, sample_rate) for track in tracks), strict=True)
+    starts = appender.append(samples)
+    return [replace(entry, start=start) for entry, start in zip(entries, starts, strict=True)]
 
 
 def lots(tracks: Sequence[Track]) -> Iterator[list[Track]]:
@@ -110,13 +120,9 @@ def lots(tracks: Sequence[Track]) -> Iterator[list[Track]]:
         yield lot
 
 
-_SLOTS: list[Slots] = []  # of this process, where it decodes for another
-
-
-def _start(slots: int) -> None:
+def _start() -> None:
     torch.set_num_threads(1)
     _keep_memory()
-    _SLOTS[:] = [Slots(slots)]
 
 
 def _keep_memory() -> None:
@@ -126,8 +132,3 @@ def _keep_memory() -> None:
         mmap_threshold, trim_threshold = -3, -1
         mallopt(mmap_threshold, 1 << 25)
         mallopt(trim_threshold, 1 << 28)
-
-
-def _read_lot(tracks: Sequence[Track], sample_rate: int) -> Lot:
-    founds = [read(track, sample_rate) for track in tracks]
-    return [found.entry for found in founds], _SLOTS[0].send([found.samples for found in founds])

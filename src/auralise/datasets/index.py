@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +27,8 @@ class Entry:
         CRC-32 of their bytes.
     reason : str
         Why it could not be read; empty if it could. Then ``length`` is 0.
+    run : str
+        Of the machine, when it was written; see `run_of_machine`.
     """
 
     path: str
@@ -37,11 +39,15 @@ class Entry:
     length: int
     crc: int
     reason: str = ""
+    run: str = ""
+
+
+_FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def to_line(entry: Entry) -> bytes:
     """Return an entry as a line that `read_index` takes."""
-    text = json.dumps(asdict(entry)).encode()
+    text = json.dumps({name: getattr(entry, name) for name in _FIELDS}).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

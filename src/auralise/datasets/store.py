@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import time
+import random
 import zlib
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auralise.datasets.appending import BYTES, Appender, bytes_of
 from auralise.datasets.index import Entry, read_index, to_line, write_all
 
-BYTES = 4  # float32
 BLOCK = 1 << 18
-LOT_SECONDS = 2.0
-PUSHED = 1 << 24  # bytes that are brought to the disk together
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,11 @@ class Files:
 
 
 def whole_entries(files: Files, wanted: Iterable[str], check: bool) -> dict[str, Entry]:
-    """Return the entries whose samples are there and as they were written."""
+    """Return the entries whose samples are there and as they were written.
+
+    Without ``check``, those written since the machine was started are believed: what was written
+    may have been lost only then.
+    """
     asked = set(wanted)
     entries, _ = read_index(files.index)
     there = _size(files.samples) // BYTES
@@ -50,8 +53,19 @@ def whole_entries(files: Files, wanted: Iterable[str], check: bool) -> dict[str,
         for key, entry in entries.items()
         if key in asked
         and entry.start + entry.length <= there
-        and (not check or entry.crc == crc_of(held[entry.start : entry.start + entry.length]))
+        and (
+            not (check or entry.run != run_of_machine())
+            or entry.crc == crc_of(held[entry.start : entry.start + entry.length])
+        )
     }
+
+
+@cache
+def run_of_machine() -> str:
+    """Return what Linux calls the time since the machine was started; elsewhere always another."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    return f"{random.getrandbits(32):08x}"
 
 
 def _size(path: Path) -> int:
@@ -72,11 +86,11 @@ def unchanged(entry: Entry) -> bool:
 
 def crc_of(samples: NDArray[np.float32]) -> int:
     """Return the CRC-32 of samples' bytes."""
-    return zlib.crc32(_bytes(samples))
+    return zlib.crc32(bytes_of(samples))
 
 
-def crc_of_file(path: Path) -> str:
-    """Return the CRC-32 of a file's bytes, in hexadecimal.
+def crc_of_stream(stream: IO[bytes]) -> str:
+    """Return the CRC-32 of what is left of a file, in hexadecimal.
 
     Raises
     ------
@@ -84,32 +98,32 @@ def crc_of_file(path: Path) -> str:
         If it cannot be read.
     """
     crc = 0
-    with path.open("rb", buffering=0) as stream:
-        while data := stream.read(BLOCK):
-            crc = zlib.crc32(data, crc)
+    while data := stream.read(BLOCK):
+        crc = zlib.crc32(data, crc)
     return f"{crc:08x}"
-
-
-def _bytes(samples: NDArray[np.float32]) -> memoryview:
-    return memoryview(samples.view(np.uint8))  # type: ignore[arg-type]
 
 
 def touched(entry: Entry) -> Entry | None:
     """Return the entry of a file that has another time and the same bytes."""
-    path = Path(entry.path)
     try:
-        status = path.stat()
-        same = status.st_size == entry.size and crc_of_file(path) == entry.content
+        with Path(entry.path).open("rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            same = status.st_size == entry.size and crc_of_stream(stream) == entry.content
     except OSError:
         return None
     return replace(entry, mtime_ns=status.st_mtime_ns) if same else None
 
 
 class Writer:
-    """Appends clips, never over what was there: another process may be reading it.
+    """Keeps the index of what is appended, by this process and by others that decode for it.
 
-    Lines are held back until their samples are on the disk itself, some seconds at most. A thread
-    brings samples there meanwhile, so that little is left to wait for.
+    A line follows its samples, so that what is killed leaves at most samples without a line. It
+    waits for no disk: what a machine loses when its power fails is missed after its next start,
+    since lines have the checksums of their samples.
+
+    Attributes
+    ----------
+    appender : Appender
     """
 
     def __init__(self, files: Files) -> None:
@@ -118,64 +132,33 @@ class Writer:
         if any((entry.start + entry.length) * BYTES > size for entry in entries.values()):
             _forget_lost(files.index, entries, size)
             end = _size(files.index)
-        self._samples = _open_to_append(files.samples)
-        self._index = _open_to_append(files.index)
+        files.samples.touch()
+        files.index.touch()
+        self.appender = Appender(files.samples)
+        self._index = files.index.open("r+b", buffering=0)
         self._index.truncate(end)
         self._index.seek(end)
-        self._end = self._kept = -(-size // BYTES)
+        self._end = -(-size // BYTES)
         self._index_end = end
-        self._lines: list[bytes] = []
-        self._since = time.monotonic()
-        self._thread = ThreadPoolExecutor(1)
-        self._bringing: Future[None] | None = None
-        self._brought = self._end
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
-            self.commit()
-        finally:
-            self._thread.shutdown()
-            self._samples.truncate(self._kept * BYTES)  # needs no room, even on a full disk
+            self.appender.truncate(self._end)
             self._index.truncate(self._index_end)
-            self._samples.close()
+        finally:
             self._index.close()
 
-    def append(self, found: Entry, samples: NDArray[np.float32]) -> Entry:
-        """Write one clip; return its entry, with its place."""
-        entry = replace(found, start=self._end, length=len(samples))
-        self._samples.seek(self._end * BYTES)
-        write_all(self._samples, _bytes(samples))
-        self._end += entry.length
-        done = self._bringing is None or self._bringing.done()
-        if done and (self._end - self._brought) * BYTES > PUSHED:
-            self._bringing = self._thread.submit(os.fsync, self._samples.fileno())
-            self._brought = self._end
-        if entry.content:  # else it could not be opened, and may be there the next time
-            self.append_line(entry)
-        return entry
-
-    def append_line(self, entry: Entry) -> None:
-        """Write an entry with the next lot."""
-        self._lines.append(to_line(entry))
-        if time.monotonic() - self._since > LOT_SECONDS:
-            self.commit()
-
-    def commit(self) -> None:
-        """Bring the samples to the disk itself, then their lines."""
-        if self._lines:
-            if self._bringing is not None:
-                self._bringing.result()
-            os.fsync(self._samples.fileno())
-            data = b"".join(self._lines)
-            write_all(self._index, data)
-            os.fsync(self._index.fileno())
-            self._index_end += len(data)
-            self._kept = self._end
-            self._lines = []
-        self._since = time.monotonic()
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Take down where samples were appended."""
+        # One that could not be opened may be there the next time.
+        lines = [to_line(entry) for entry in entries if entry.content]
+        data = b"".join(lines)
+        write_all(self._index, data)
+        self._index_end += len(data)
+        self._end = max([self._end, *(entry.start + entry.length for entry in entries)])
 
 
 def _forget_lost(index: Path, entries: Mapping[str, Entry], size: int) -> None:
@@ -184,8 +167,3 @@ def _forget_lost(index: Path, entries: Mapping[str, Entry], size: int) -> None:
     kept = [e for e in entries.values() if (e.start + e.length) * BYTES <= size]
     aside.write_bytes(b"".join(map(to_line, kept)))
     aside.replace(index)
-
-
-def _open_to_append(path: Path) -> BinaryIO:
-    path.touch()
-    return path.open("r+b", buffering=0)
