@@ -17,10 +17,13 @@ from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip, read_clips
 from auralise.datasets.sharded import ShardClips
 from auralise.datasets.shards import write_shards
-from auralise.errors import AudioFileError, InvalidValueError
+from auralise.datasets.splits import LeakySplitWarning, split
+from auralise.errors import AudioFileError, InvalidValueError, TrainingError
 from auralise.models import MODELS, read_manifest
 from auralise.training.batches import Excerpts, Item, Order, Stream
 from auralise.training.fit import FitOptions, Machine, fit
+from auralise.training.jobs import Job
+from auralise.training.pipeline import train_network
 
 RATE = 16000
 LABELS = ("high", "low")
@@ -168,14 +171,14 @@ def test_shards_are_written_trained_on_and_evaluated_from_the_command_line(sound
         auralise("train", "dieleman2014-raw", *base, "--out", tmp_path, "--cache", tmp_path / "c")
 
 
-def alter(folder, clips):
+def alter(folder, clips, number=3):
     """Flip a bit of one clip's samples."""
-    place = clips.places[3]
+    place = clips.places[number]
     path = folder / place.shard
     data = bytearray(path.read_bytes())
     data[place.offset + 402] ^= 64
     path.write_bytes(data)
-    return clips.tracks[3].path.name
+    return clips.tracks[number].path.name
 
 
 def test_an_altered_clip_is_skipped_counted_and_listed_unless_strict(shards, tmp_path):
@@ -194,6 +197,63 @@ def test_an_altered_clip_is_skipped_counted_and_listed_unless_strict(shards, tmp
     (folder / "clips-000001.tar").write_bytes(bytes([7]) * 30720 * 4)
     with pytest.raises(InvalidValueError, match="bytes and should have"):
         ShardClips(folder)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_altered_validation_clips_are_left_out_and_listed_unless_strict(shards, tmp_path, workers):
+    folder = tmp_path / "s"
+    shutil.copytree(shards, folder)
+    tracks = ShardClips(folder).tracks
+    options = FitOptions(epochs=1, batch_size=2)
+
+    def fitted(strict):
+        valid = ShardClips(folder, tracks[-5:], strict=strict)
+        machine = Machine(workers=workers)
+        return valid, fit(PAPER, LABELS, ShardClips(folder), valid, options, machine=machine)
+
+    names = [alter(folder, ShardClips(folder), number) for number in (13, 14, 16)]
+    valid, found = fitted(False)
+    assert valid.skipped == [
+        (name, "its samples are not those that were written") for name in names
+    ]
+    whole = [ShardClips(folder)[number] for number in (15, 17)]
+    train = ShardClips(folder)
+    again = fit(PAPER, LABELS, train, whole, options, machine=Machine(workers=workers))
+    assert found.history[0].valid_loss == again.history[0].valid_loss
+    with pytest.raises(AudioFileError, match=names[0]):
+        fitted(True)
+
+
+def test_a_training_whose_validation_clips_are_all_altered_says_so(shards, tmp_path):
+    folder = tmp_path / "s"
+    shutil.copytree(shards, folder)
+    clips = ShardClips(folder)
+    alter(folder, clips, 0)
+    valid = ShardClips(folder, clips.tracks[:1])
+    with pytest.raises(TrainingError, match="none of the validation clips can be read"):
+        fit(PAPER, LABELS, ShardClips(folder), valid, FitOptions(epochs=1, batch_size=8))
+    assert len(list(clips)) == 17
+    assert clips.whole().tracks == clips.tracks[1:]
+
+
+def test_a_network_is_trained_and_tested_though_clips_of_each_part_are_altered(shards, tmp_path):
+    folder = tmp_path / "s"
+    shutil.copytree(shards, folder)
+    clips = ShardClips(folder)
+    job = Job("dieleman2014-raw", how="stratified", model={"width": 0.05},
+              options=FitOptions(epochs=1, batch_size=4))  # fmt: skip
+    with pytest.warns(LeakySplitWarning):
+        parts = split(open_dataset(f"shards:{folder}"), how="stratified", seed=job.options.seed)
+    numbers = {track.path: number for number, track in enumerate(clips.tracks)}
+    names = [
+        alter(folder, clips, numbers[part[0].path])
+        for part in (parts.train, parts.valid, parts.test)
+    ]
+    out = tmp_path / "nets"
+    dataset = open_dataset(f"shards:{folder}")
+    trained = train_network(job, dataset, out=out, bar=lambda *_: None)
+    assert sorted(name for name, _ in trained.skipped) == sorted(names)
+    assert trained.scores["test_clips"] == len(parts.test) - 1
 
 
 def test_a_clip_altered_in_the_middle_of_a_training_is_listed_at_its_end(shards, tmp_path):

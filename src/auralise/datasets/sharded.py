@@ -90,7 +90,7 @@ class ShardClips(Sequence[Clip]):
     tracks : sequence of Track, optional
         Those of the clips, in order; all if not given.
     strict : bool
-        Let `stream` raise at a clip whose samples were altered, rather than leave it out.
+        Raise at a clip whose samples were altered, rather than leave it out.
 
     Raises
     ------
@@ -128,7 +128,7 @@ class ShardClips(Sequence[Clip]):
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
-        """Names of the clips that `stream` has left out, and why."""
+        """Names of the clips that have been left out, and why."""
         numbers = self._damaged.nonzero()[:, 0].tolist()
         return [(self.tracks[number].path.name, ALTERED) for number in numbers]
 
@@ -157,6 +157,33 @@ class ShardClips(Sequence[Clip]):
         if not self._whole(index, clip):
             raise self._error(index)
         return clip
+
+    def take(self, index: int) -> Clip | None:
+        """Return a clip; None, and listed in `skipped`, if it was altered.
+
+        Raises
+        ------
+        AudioFileError
+            If ``strict`` and it was altered.
+        """
+        try:
+            return self[index]
+        except AudioFileError:
+            if self.strict:
+                raise
+            self._damaged[index] = True
+            return None
+
+    def __iter__(self) -> Iterator[Clip]:
+        """Yield one clip after another, without those that were altered; see `take`."""
+        for index in range(len(self)):
+            if (clip := self.take(index)) is not None:
+                yield clip
+
+    def whole(self) -> ShardClips:
+        """Read all clips once; return those that are as they were written."""
+        tracks = [clip.track for clip in self]
+        return ShardClips(self.folder, tracks, strict=self.strict)
 
     def _whole(self, index: int, clip: Clip) -> bool:
         data = clip.samples.numpy().astype("<f4", copy=False)
@@ -228,6 +255,11 @@ class ShardClips(Sequence[Clip]):
             raise AudioFileError(
                 f"a shard in {self.folder} cannot be read as one ({error}); write the shards again"
             ) from error
+
+
+def take(clips: Sequence[Clip], index: int) -> Clip | None:
+    """Return one of some clips; None if it has to be left out, as one in shards may have."""
+    return clips.take(index) if isinstance(clips, ShardClips) else clips[index]
 
 
 def same_samples(folder: Path, tracks: Sequence[Track]) -> tuple[tuple[Track, ...], ...]:

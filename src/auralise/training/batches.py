@@ -15,9 +15,12 @@ from torch.utils.data import Dataset, IterableDataset, Sampler
 
 from auralise.datasets.base import Track
 from auralise.datasets.clips import Clip, place
+from auralise.datasets.sharded import take
 from auralise.training.augment import draw, seed_of
 from auralise.training.options import FitOptions
 from auralise.training.voting import GAIN
+
+Drawn = tuple[Tensor, Tensor, float, Tensor]
 
 
 class Item(NamedTuple):
@@ -114,7 +117,7 @@ def plan(n_clips: int, options: FitOptions, processes: int) -> Plan:
     return Plan(epochs, taken, -(-taken // together))
 
 
-class Excerpts(Dataset[tuple[Tensor, Tensor, float, Tensor]]):
+class Excerpts(Dataset[Drawn | None]):
     """Clips as excerpts of one length with their targets.
 
     Asked for an `Item`, an excerpt is drawn at random from (seed, epoch, clip) alone; asked for
@@ -148,16 +151,21 @@ class Excerpts(Dataset[tuple[Tensor, Tensor, float, Tensor]]):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, item: Item | int) -> tuple[Tensor, Tensor, float, Tensor]:
-        """Return samples, target, weight of the loss and four random numbers."""
+    def __getitem__(self, item: Item | int) -> Drawn | None:
+        """Return samples, target, weight of the loss and four random numbers.
+
+        Asked for an index, None for a clip that has to be left out.
+        """
         if isinstance(item, int):
-            clip = self.clips[item]
+            clip = take(self.clips, item)
+            if clip is None:
+                return None
             samples = place(clip.samples, self.length, 0.5)
             scaled = samples * GAIN if samples.ndim == 1 else samples
             return scaled, self.target(clip.track), 1.0, torch.zeros(4)
         return self.drawn(self.clips[item.clip], item)
 
-    def drawn(self, clip: Clip, item: Item) -> tuple[Tensor, Tensor, float, Tensor]:
+    def drawn(self, clip: Clip, item: Item) -> Drawn:
         """Return an excerpt of a clip that is there already."""
         seed = seed_of(1, self.options.seed, item.epoch, item.clip)
         generator = torch.Generator().manual_seed(seed)
@@ -223,7 +231,13 @@ class Stream(IterableDataset[Batch]):
                 )
 
 
-def collate(items: Sequence[tuple[Tensor, Tensor, float, Tensor]]) -> Batch:
+def collate_whole(items: Sequence[Drawn | None]) -> Batch | None:
+    """Stack items to a batch, without those that are left out; None if all are."""
+    there = [item for item in items if item is not None]
+    return collate(there) if there else None
+
+
+def collate(items: Sequence[Drawn]) -> Batch:
     """Stack items to a batch."""
     samples, targets, weights, numbers = zip(*items, strict=True)
     return Batch(

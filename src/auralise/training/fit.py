@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from auralise.datasets.clips import Clip
-from auralise.errors import InvalidValueError, TrainingError, WeightsError
+from auralise.errors import AudioFileError, InvalidValueError, TrainingError, WeightsError
 from auralise.models.base import Architecture
-from auralise.training.batches import Excerpts, Order, Plan, Stream, collate, plan
+from auralise.training.batches import Excerpts, Order, Plan, Stream, collate_whole, plan
 from auralise.training.checkpoints import LAST, SafeCheckpoints, differences, read_state
 from auralise.training.identity import identity_of, tracks_of
 from auralise.training.logs import quiet
@@ -115,7 +115,7 @@ def fit(
         If interrupted; the state after the last whole epoch is kept.
     """
     _check(labels, train, valid, multilabel)
-    check_kind(architecture, train[0])
+    check_kind(architecture, first_of(train))
     machine = machine or Machine(device)
     torch.set_flush_denormal(True)
     torch.manual_seed(options.seed)
@@ -157,6 +157,19 @@ def _check(
     strange = {track.label for track in tracks} - set(labels)
     if strange and not multilabel:
         raise InvalidValueError(f"label {min(strange)!r} is not among {', '.join(labels)}")
+
+
+def first_of(clips: Sequence[Clip]) -> Clip:
+    """Return the first clip that can be read.
+
+    Raises
+    ------
+    AudioFileError
+        If none can.
+    """
+    for clip in clips:
+        return clip
+    raise AudioFileError(f"none of the {len(clips)} clips can be read")
 
 
 def check_kind(architecture: Architecture, clip: Clip) -> None:
@@ -223,7 +236,7 @@ def _loaders(
     train, valid = (Excerpts(clips, labels, multilabel, length, rate, options) for clips in parts)
     shared: dict[str, Any] = {
         "num_workers": machine.workers,
-        "collate_fn": collate,
+        "collate_fn": collate_whole,
         "pin_memory": machine.device.startswith("cuda"),
         "persistent_workers": machine.workers > 0,
     }

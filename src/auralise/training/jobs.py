@@ -19,7 +19,7 @@ from auralise.datasets.sharded import ShardClips, same_samples
 from auralise.datasets.splits import LeakySplitWarning, Split, split
 from auralise.errors import InvalidValueError
 from auralise.models.base import Architecture, Option
-from auralise.training.fit import check_kind
+from auralise.training.fit import check_kind, first_of
 from auralise.training.identity import tracks_of
 from auralise.training.machine import Machine
 from auralise.training.options import FitOptions, FusionOptions, PretrainOptions
@@ -131,7 +131,7 @@ def read_parts(
     skipped: list[tuple[str, str]] = []
     clips: Mapping[str, Sequence[Clip]]
     if root is not None:
-        clips = _from_shards(tracks, job, paper, root)
+        clips = _from_shards(tracks, job, paper, root, skipped)
     elif job.cache is None:
         clips = _in_memory(tracks, job, paper, bar, skipped, features=dataset.kind == "msd")
     elif dataset.kind == "msd":
@@ -169,7 +169,11 @@ def _in_memory(
 
 
 def _from_shards(
-    tracks: Mapping[str, Sequence[Track]], job: Job, paper: Architecture, folder: Path
+    tracks: Mapping[str, Sequence[Track]],
+    job: Job,
+    paper: Architecture,
+    folder: Path,
+    skipped: list[tuple[str, str]],
 ) -> dict[str, ShardClips]:
     if job.cache is not None:
         raise InvalidValueError("shards are read as they are; leave --cache out")
@@ -180,7 +184,10 @@ def _from_shards(
             f"the shards hold clips at {has} Hz and the network takes {takes} Hz; write them at "
             "that rate"
         )
-    check_kind(paper, clips["train"][0])
+    check_kind(paper, first_of(clips["train"]))
+    test = clips["test"]
+    clips["test"] = test.whole()
+    skipped += test.skipped
     return clips
 
 

@@ -111,7 +111,8 @@ def train_network(
     )
     if not fitted.leader:
         return None
-    parts.skipped.extend(getattr(parts.train, "skipped", ()))
+    for clips in (parts.train, parts.valid):
+        parts.skipped.extend(getattr(clips, "skipped", ()))
     fitted = fused(job, fitted, dataset.labels, parts.train)
     scores = scores_of(fitted, dataset, parts)
     card = card_of(name, job, fitted.architecture, dataset, parts.split.how, scores)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from auralise.datasets.clips import Clip, place
+from auralise.datasets.sharded import take
 from auralise.errors import InvalidValueError, TrainingError
 from auralise.frontends.base import Frontend
 from auralise.frontends.spectrogram import SpectrogramFrontend
@@ -205,8 +206,10 @@ class _Source:
         shares = torch.rand(len(order), generator=draw).tolist() if epoch else [0.5] * len(order)
         for start in range(0, len(order), self.options.batch_size):
             chosen = range(start, min(start + self.options.batch_size, len(order)))
-            samples = [self.clips[order[i]].samples for i in chosen]
-            cut = [place(s, length, shares[i]) for s, i in zip(samples, chosen, strict=True)]
+            found = [(take(self.clips, order[i]), shares[i]) for i in chosen]
+            cut = [place(clip.samples, length, share) for clip, share in found if clip is not None]
+            if not cut:
+                continue
             batch = torch.stack(cut).to(device)
             with torch.no_grad():
                 values = module(at_level(batch))

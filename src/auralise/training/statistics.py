@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from auralise.datasets.clips import Clip, place
+from auralise.datasets.sharded import take
 from auralise.errors import InvalidValueError
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.models.base import Architecture
@@ -72,7 +73,10 @@ def spread_of(
     plain = replace(frontend, mean=0.0, std=1.0).module
     total = square = count = 0.0
     for index in range(0, len(clips), max(1, len(clips) // 512)):
-        values = plain(place(clips[index].samples, length, 0.5)[None] * GAIN).double()
+        clip = take(clips, index)
+        if clip is None:
+            continue
+        values = plain(place(clip.samples, length, 0.5)[None] * GAIN).double()
         total, square = total + values.sum().item(), square + values.square().sum().item()
         count += values.numel()
     mean = total / count

@@ -114,13 +114,17 @@ class Task(LightningModule):
         self.losses.append(loss.item())
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the answers to a batch of validation clips."""
+    def validation_step(self, batch: Batch | None, batch_idx: int) -> None:
+        """Keep the answers to a batch of validation clips; None has none that can be read."""
+        if batch is None:
+            return
         logits = self.network(self.values_of(batch.samples)).float()
         self._answers.append((logits.cpu(), batch.targets.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Measure all answers at once."""
+        if not self._answers:
+            raise TrainingError("none of the validation clips can be read")
         logits, targets = (torch.cat(part) for part in zip(*self._answers, strict=True))
         self._answers.clear()
         self.validation = measure(logits, targets, self.losses_of(logits, targets).mean().item())
