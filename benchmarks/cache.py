@@ -1,7 +1,7 @@
 """The decode cache: how fast it is made, and how far training has to wait for it.
 
-Made: `open_cache` with two processes, which also checks and trims each sound, hashes it and brings
-it to the disk itself, against a plain loop of soundfile and soxr at the same quality that keeps the
+Made: `open_cache` with two processes, which also checks and trims each sound, takes checksums and
+writes it to a file, against a plain loop of soundfile and soxr at the same quality that keeps the
 samples in memory, and against two such loops at once, each with half of the files, which is what
 the machine can give without any check. Read: one epoch of training steps on excerpts of clips from
 the cache, against the same from clips that are in memory, with the same random numbers. The sides
