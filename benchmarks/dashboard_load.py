@@ -5,8 +5,8 @@
 Starts ``auralise dashboard`` with an empty cache. Every simulated user has a session of their own,
 opens a page, asks for units (mostly the strongest ones, as people do), fetches a stretch of the
 sound, and listens for some seconds before the next. Then the hostile requests: traversal,
-oversize, malformed and mutilated callbacks, from several visitors at once. Either part can be left
-out with a 0. Exit status 1 if anything but the expected happened.
+oversize, malformed, and mutilated requests to the callbacks of all pages, from several visitors at
+once. Either part can be left out with a 0. Exit status 1 if anything but the expected happened.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -108,27 +109,32 @@ class Page:
         """Return the request of the callback with an output; inputs and state by component."""
         for entry in self.entries:
             if f"{output}." in entry["output"] and not entry["clientside_function"]:
-                names = [part.rpartition(".") for part in entry["output"].strip(".").split("...")]
-                outputs = [{"id": name, "property": prop} for name, _, prop in names]
-                several = entry["output"].startswith("..")
-                inputs, state = (
-                    [{**part, "value": given.get(part["id"])} for part in entry[kind]]
-                    for kind in ("inputs", "state")
-                )
-                first = entry["inputs"][0]
-                return {
-                    "output": entry["output"],
-                    "outputs": outputs if several else outputs[0],
-                    "inputs": inputs,
-                    "changedPropIds": [f"{first['id']}.{first['property']}"],
-                    "state": state,
-                }
+                return asked(entry, given)
         raise SystemExit(f"the Listen page has no callback to {output}")
 
+    def requests(self) -> list[dict[str, object]]:
+        """Return a request of every callback of all pages, about the embedded song."""
+        given: dict[str, object] = {ids.URL: "?layer=conv3&unit=3"}
+        return [asked(entry, given) for entry in self.entries if not entry["clientside_function"]]
 
-def sounds_callback(browser: Browser, search: str) -> dict[str, object]:
-    """Return the request that the Listen page sends for an address."""
-    return Page(browser).request(ids.SOUNDS, {ids.URL: search})
+
+def asked(entry: dict[str, Any], given: dict[str, object]) -> dict[str, object]:
+    """Return what a page sends for a callback."""
+    names = [part.rpartition(".") for part in entry["output"].strip(".").split("...")]
+    outputs = [{"id": name, "property": prop} for name, _, prop in names]
+    several = entry["output"].startswith("..")
+    inputs, state = (
+        [{**part, "value": given.get(part["id"])} for part in entry[kind]]
+        for kind in ("inputs", "state")
+    )
+    first = entry["inputs"][0]
+    return {
+        "output": entry["output"],
+        "outputs": outputs if several else outputs[0],
+        "inputs": inputs,
+        "changedPropIds": [f"{first['id']}.{first['property']}"],
+        "state": state,
+    }
 
 
 def visit(port: int, log: Log, seed: int, until: float) -> None:
@@ -179,7 +185,8 @@ def attack(port: int, log: Log, number: int, seed: int) -> None:
     """Send hostile requests, one after the other, from one visitor."""
     rng, browser = random.Random(seed), Browser(port, log)
     browser.ask("hostile", "GET", "/listen")
-    good = sounds_callback(browser, "?unit=3")
+    page = Page(browser)
+    good, every = page.request(ids.SOUNDS, {ids.URL: "?unit=3"}), page.requests()
     odd = [None, -1, 1e308, "", "x", [], {}, [[]], {"id": {}}, "../../etc/passwd", "\x00", "nan"]
 
     def mutilate(value: object) -> object:
@@ -195,7 +202,7 @@ def attack(port: int, log: Log, number: int, seed: int) -> None:
         if turn % 4 == 0:
             browser.ask("hostile", "GET", rng.choice(PATHS))
         elif turn % 4 == 1:
-            browser.call("hostile", mutilate(good))
+            browser.call("hostile", mutilate(rng.choice(every)))
         elif turn % 4 == 2:
             ask_nonsense(browser, good, rng)
         else:

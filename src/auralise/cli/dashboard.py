@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -74,6 +77,24 @@ def export(
     typer.echo(f"page: {out} ({len(content) / 1e6:.1f} MB)")
 
 
+def free_port() -> int:
+    """Return the port that the dashboard is known by, or 0 for any if another program has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PORT))
+        except OSError:
+            return 0
+    return PORT
+
+
+def _has_screen() -> bool:
+    """Say whether a browser of the desktop can be opened, not one that takes the terminal."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def run(
     models: Sequence[Path] = (),
     host: str = "127.0.0.1",
@@ -81,8 +102,9 @@ def run(
     *,
     atlas: str | None = None,
     root: str | None = None,
+    show: bool = False,
 ) -> None:
-    """Serve the dashboard until it is interrupted."""
+    """Serve the dashboard until it is interrupted; ``show`` opens it where there is a screen."""
     from auralise.cli.console import setup_torch
     from auralise.dashboards.app import create_app
     from auralise.dashboards.server import Address, serve
@@ -92,6 +114,9 @@ def run(
         if address.warning:
             typer.echo(f"auralise: warning: {address.warning}", err=True)
         typer.echo(f"dashboard: {address.url}")
+        typer.echo("open this address in a browser; Ctrl+C ends the dashboard")
+        if show and _has_screen():
+            typer.launch(address.url)
 
     setup_torch()
     opened = None

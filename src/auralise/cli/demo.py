@@ -37,4 +37,5 @@ def offer_dashboard() -> None:
         f"then http://127.0.0.1:{dashboard.PORT}/ in a browser"
     )
     if sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm("start it now?", default=True):
-        dashboard.run()
+        typer.echo("starting, some seconds ...")
+        dashboard.run(port=dashboard.free_port(), show=True)
