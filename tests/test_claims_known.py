@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from auralise.claims import Context, Need
+from auralise.claims import CLAIMS, Context, Need
 from auralise.claims.collection import LabelledClips, balanced
 from auralise.claims.known import KNOWN
 from auralise.claims.known_sounds import mixed_collection, timbre_collection
-from auralise.claims.run import try_claims
+from auralise.claims.run import key_of, try_claims
 from auralise.claims.selectivity import exclusivity, grouped_means
 from auralise.claims.stages import twins_of
 from auralise.claims.trainings import read_results
@@ -151,6 +151,16 @@ def test_trainings_that_are_better_seed_by_seed_support_the_claim(tmp_path):
     assert result.evidence.parts[0].value.value == pytest.approx(0.5, abs=0.12)
     (other,) = try_claims(context, ["refinements"])
     assert "no comparison with 3 seeds" in other.why
+
+
+def test_results_that_have_changed_are_read_again_and_other_claims_do_not_mind(tmp_path):
+    write(tmp_path, [training("li2010", 0, [1, 0])])
+    context = Context(tiny_network(), twins=2, results=tmp_path)
+    claims = [CLAIMS[name] for name in ("spectrograms", "onsets")]
+    first = [key_of(context, claim) for claim in claims]
+    write(tmp_path, [training("li2010", 0, [1, 1])])
+    second = [key_of(context, claim) for claim in claims]
+    assert [one == other for one, other in zip(first, second, strict=True)] == [False, True]
 
 
 def test_trainings_that_are_alike_leave_it_undecided(tmp_path):

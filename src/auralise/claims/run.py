@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auralise.claims.base import CLAIMS, Claim, Evidence, NotApplicable
+from auralise.claims.base import CLAIMS, Claim, Evidence, Need, NotApplicable
 from auralise.claims.context import Context
 from auralise.claims.judgement import Judgement, judge_evidence
 from auralise.claims.statistics import holm
@@ -96,7 +97,9 @@ def key_of(context: Context, claim: Claim) -> dict[str, Any]:
         "twins": context.twins,
         "seed": context.seed,
         "collection": None if context.collection is None else context.collection.sha256,
-        "results": None if context.results is None else _content(context.results),
+        "results": _content(context.results)
+        if context.results is not None and Need.RESULTS in claim.needs
+        else None,
     }
 
 
@@ -126,10 +129,9 @@ def _try(context: Context, claim: Claim) -> tuple[Evidence | None, str]:
 
 
 def _content(folder: Path) -> str:
-    import hashlib
-
+    """Return the SHA-256 of the files that `read_results` reads."""
     found = hashlib.sha256()
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*.json")]):
         found.update(path.name.encode())
         found.update(path.read_bytes())
     return found.hexdigest()
