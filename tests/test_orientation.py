@@ -105,6 +105,23 @@ def test_large_ridges_are_named_by_their_slope(spectral, temporal, name):
     assert found == name or (name == "time" and found in {"onset", "release", "transient"})
 
 
+def test_tall_filters_are_named_and_their_modulations_found():
+    """400 bins by 4 frames, as in Kereliuk 2015: more bins than small filters' spectrum has."""
+    rise = torch.linspace(-1, 1, 4, dtype=torch.float64).expand(400, 4)
+    comb = torch.cos(2 * torch.pi * torch.arange(400.0, dtype=torch.float64) * 3 / 8)[:, None]
+    kernels = torch.stack([rise, -rise, comb.expand(400, 4)])
+    assert orientation_classes(kernels) == ["onset", "release", "sustained"]
+    found = modulation_transfer(kernels)
+    spectral, temporal = divmod(int(found.power[2].argmax()), len(found.temporal))
+    assert found.spectral[spectral].item() == 3 / 8
+    assert found.temporal[temporal].item() == 0
+    plain = kernels - kernels.mean((1, 2), keepdim=True)
+    twice = torch.full((len(found.spectral), 1), 2.0)
+    twice[0] = twice[-1] = 1.0
+    energy = (found.power * twice).sum((1, 2)) / (512 * 64)  # Parseval
+    assert torch.allclose(energy, (plain**2).sum((1, 2)), rtol=1e-12)
+
+
 def test_a_sum_of_two_directions_is_mixed():
     both = ridge(0.25, -0.25, phase=0.0) + ridge(0.25, 0.25, phase=0.0)
     both = both + 1.2 * ridge(0.3, 0.0, phase=0.0)
@@ -157,7 +174,7 @@ def test_the_sign_of_a_batch_normalisation_turns_onsets_into_releases():
     [
         (torch.ones(3, 3), ShapeError, "shape"),
         (torch.ones(2, 1, 5), ShapeError, "no orientation"),
-        (torch.ones(2, 65, 5), ShapeError, "at most 64"),
+        (torch.ones(2, 1025, 5), ShapeError, "at most 1024"),
         (torch.zeros(2, 3, 3), InvalidValueError, "2 of 2 filters are zero"),
         (torch.full((2, 3, 3), torch.inf), InvalidValueError, "finite"),
     ],

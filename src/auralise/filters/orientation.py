@@ -22,7 +22,8 @@ both (a click). sustained: changes over frequency only. rising, falling: a ridge
 down. mixed: none of them has half of the modulation.
 """
 
-_GRID = 64  # points of the modulation spectrum along either axis
+_GRID = 64  # points of the modulation spectrum along either axis, if filters are no longer
+_LARGEST = 1024
 _MAJORITY = 0.5
 _Z = 1.959964  # of the normal distribution, for 95 %
 
@@ -75,7 +76,8 @@ def modulation_transfer(kernels: Tensor, frames_per_second: float = 1.0) -> Modu
     Parameters
     ----------
     kernels : Tensor, shape (filters, bins, frames)
-        The patterns that the filters match, as `first_kernels` gives them; at most 64 either way.
+        The patterns that the filters match, as `first_kernels` gives them; at most 1024 either
+        way.
     frames_per_second : float
         Gives the temporal axis in Hz; cycles per frame with 1.
 
@@ -98,12 +100,13 @@ def modulation_transfer(kernels: Tensor, frames_per_second: float = 1.0) -> Modu
     pattern = kernels.detach().double().cpu()
     pattern = pattern - pattern.mean((1, 2), keepdim=True)
     # The last axis of rfft2 is the halved one: that of frequency here.
-    spectrum = torch.fft.rfft2(pattern.transpose(1, 2), s=(_GRID, _GRID))
+    bins, frames = (max(_GRID, 1 << (side - 1).bit_length()) for side in pattern.shape[1:])
+    spectrum = torch.fft.rfft2(pattern.transpose(1, 2), s=(frames, bins))
     power = torch.fft.fftshift(spectrum.abs() ** 2, dim=1).transpose(1, 2)
-    temporal = torch.fft.fftshift(torch.fft.fftfreq(_GRID, dtype=torch.float64))
+    temporal = torch.fft.fftshift(torch.fft.fftfreq(frames, dtype=torch.float64))
     return Modulation(
         power.contiguous(),
-        torch.fft.rfftfreq(_GRID, dtype=torch.float64),
+        torch.fft.rfftfreq(bins, dtype=torch.float64),
         temporal * frames_per_second,
     )
 
@@ -316,10 +319,10 @@ def _sounding(kernels: Tensor) -> Tensor:
 
 
 def _check(kernels: Tensor) -> None:
-    if kernels.ndim != 3 or 0 in kernels.shape or max(kernels.shape[1:]) > _GRID:
+    if kernels.ndim != 3 or 0 in kernels.shape or max(kernels.shape[1:]) > _LARGEST:
         raise ShapeError(
-            f"kernels must have shape (filters, bins, frames), at most {_GRID} either way, got "
-            f"{tuple(kernels.shape)}"
+            f"kernels must have shape (filters, bins, frames), at most {_LARGEST} either way, "
+            f"got {tuple(kernels.shape)}"
         )
     if min(kernels.shape[1:]) < 2:
         raise ShapeError(
