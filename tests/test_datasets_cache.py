@@ -20,7 +20,7 @@ import torch
 
 from auralise.datasets import Track
 from auralise.datasets import store as store_module
-from auralise.datasets.appending import Appender
+from auralise.datasets.appending import Appender, sum_of
 from auralise.datasets.cache import open_cache
 from auralise.datasets.clips import read_clips
 from auralise.datasets.decoding import LOT_BYTES, LOT_FILES, lots
@@ -346,6 +346,33 @@ def test_samples_appended_at_the_same_time_do_not_touch_each_other(tmp_path):
     assert (taken[2:] == 1).all()
     Appender(path).truncate(1)
     assert path.read_bytes() == b"abcd"
+
+
+def test_a_checksum_is_that_of_a_loop_and_misses_no_bit_and_no_page():
+    random = np.random.default_rng(0)
+    samples = random.standard_normal(5000).astype(np.float32)
+    words = samples.tobytes()
+    pages = [words[start : start + 4096] for start in range(0, 4 * 4096, 4096)]
+    numbers = [
+        sum(int.from_bytes(p[i : i + 8], "little") for i in range(0, 4096, 8)) for p in pages
+    ]
+    tail = words[4 * 4096 :]
+    numbers += [int.from_bytes(tail[i : i + 4], "little") for i in range(0, len(tail), 4)]
+    plain = sum_of(samples)
+    assert plain == sum((2 * i + 1) * number for i, number in enumerate(numbers)) % 2**64
+    for bit in random.integers(0, 8 * len(words), 200).tolist():
+        altered = bytearray(words)
+        altered[bit // 8] ^= 1 << bit % 8
+        assert sum_of(np.frombuffer(bytes(altered), np.float32)) != plain
+    for other in (
+        bytes(4096) + words[4096:],
+        pages[1] + pages[0] + words[8192:],
+        words[:4096] + pages[0] + words[8192:],
+    ):
+        assert sum_of(np.frombuffer(other, np.float32)) != plain
+    assert sum_of(samples[:0]) == 0
+    shifted = np.concatenate([samples[:1], samples])[1:]  # not on a multiple of eight bytes
+    assert sum_of(shifted) == plain
 
 
 def test_files_are_divided_into_lots_by_size_and_number(tmp_path):

@@ -21,6 +21,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 BYTES = 4  # float32
+_PAGE = 1024  # samples
 
 Samples = NDArray[np.float32]
 
@@ -84,3 +85,27 @@ class Appender:
 def bytes_of(samples: Samples) -> memoryview:
     """Return the bytes of a contiguous array, without a copy."""
     return memoryview(samples.view(np.uint8))  # type: ignore[arg-type]
+
+
+def sum_of(samples: Samples) -> int:
+    """Return a checksum of samples that takes less time than reading them.
+
+    The sum of the sums of 4096 bytes each, taken as 64-bit numbers, times 1, 3, 5 and so on, modulo
+    2**64. What disks do to files, one bit turned over or a page that is lost or at another place,
+    changes it; it is no protection against those who mean to deceive.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (time,), float32
+        Contiguous.
+
+    Examples
+    --------
+    >>> sum_of(np.zeros(5000, np.float32)), sum_of(np.array([0, 1], np.uint32).view(np.float32))
+    (0, 3)
+    """
+    words = samples.view(np.uint32)
+    paged = len(words) // _PAGE * _PAGE
+    pages = words[:paged].view(np.uint64).reshape(-1, _PAGE // 2).sum(1)
+    sums = np.concatenate([pages, words[paged:].astype(np.uint64)])
+    return int((sums * np.arange(1, 2 * len(sums), 2, dtype=np.uint64)).sum())

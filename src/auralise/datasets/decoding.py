@@ -15,11 +15,11 @@ from multiprocessing import get_all_start_methods, get_context
 import numpy as np
 import torch
 
-from auralise.datasets.appending import Appender, Samples
+from auralise.datasets.appending import Appender, Samples, sum_of
 from auralise.datasets.base import Track
 from auralise.datasets.clips import decode
 from auralise.datasets.index import Entry
-from auralise.datasets.store import crc_of, crc_of_stream, run_of_machine
+from auralise.datasets.store import crc_of_stream, run_of_machine
 from auralise.errors import AuraliseError
 
 AHEAD = 2  # lots that wait for each process
@@ -56,7 +56,7 @@ def read(track: Track, sample_rate: int) -> tuple[Entry, Samples]:
     except AuraliseError as error:
         samples, reason = empty, str(error)
     about = key, status.st_size, status.st_mtime_ns, content
-    return Entry(*about, 0, len(samples), crc_of(samples), reason, run_of_machine()), samples
+    return Entry(*about, 0, len(samples), sum_of(samples), reason, run_of_machine()), samples
 
 
 def decoded(
@@ -72,22 +72,23 @@ def decoded(
             yield read_lot([track], sample_rate, appender)
         return
     rest = lots(tracks)
-    with _pool(workers - 1) as pool:
-        running: set[Future[list[Entry]]] = set()
-        try:
-            while True:
-                for lot in islice(rest, max(0, AHEAD * (workers - 1) - len(running))):
-                    running.add(pool.submit(read_lot, lot, sample_rate, appender))
-                own = next(rest, None)
-                if own is not None:
-                    yield read_lot(own, sample_rate, appender)
-                elif not running:
-                    return
-                done, running = wait(running, 0 if own else None, FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    pool = _pool(workers - 1)
+    running: set[Future[list[Entry]]] = set()
+    try:
+        while True:
+            for lot in islice(rest, max(0, AHEAD * (workers - 1) - len(running))):
+                running.add(pool.submit(read_lot, lot, sample_rate, appender))
+            own = next(rest, None)
+            if own is not None:
+                yield read_lot(own, sample_rate, appender)
+            elif not running:
+                return
+            done, running = wait(running, 0 if own else None, FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        # Only those that may be writing are waited for.
+        pool.shutdown(wait=bool(running), cancel_futures=True)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -23,8 +23,8 @@ class Entry:
         CRC-32 of its bytes, in hexadecimal; empty if it could not be opened.
     start, length : int
         Where its samples are, in samples; of the whole cache.
-    crc : int
-        CRC-32 of their bytes.
+    sum : int
+        Their checksum, `sum_of`.
     reason : str
         Why it could not be read; empty if it could. Then ``length`` is 0.
     run : str
@@ -37,7 +37,7 @@ class Entry:
     content: str
     start: int
     length: int
-    crc: int
+    sum: int
     reason: str = ""
     run: str = ""
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from auralise.datasets.appending import BYTES, Appender, bytes_of
+from auralise.datasets.appending import BYTES, Appender, sum_of
 from auralise.datasets.index import Entry, read_index, to_line, write_all
 
 BLOCK = 1 << 18
@@ -55,7 +54,7 @@ def whole_entries(files: Files, wanted: Iterable[str], check: bool) -> dict[str,
         and entry.start + entry.length <= there
         and (
             not (check or entry.run != run_of_machine())
-            or entry.crc == crc_of(held[entry.start : entry.start + entry.length])
+            or entry.sum == sum_of(held[entry.start : entry.start + entry.length])
         )
     }
 
@@ -82,11 +81,6 @@ def unchanged(entry: Entry) -> bool:
     except OSError:
         return False
     return (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
-
-
-def crc_of(samples: NDArray[np.float32]) -> int:
-    """Return the CRC-32 of samples' bytes."""
-    return zlib.crc32(bytes_of(samples))
 
 
 def crc_of_stream(stream: IO[bytes]) -> str:
