@@ -11,6 +11,7 @@ from auralise.output.palette import DARK, LIGHT, Theme
 from .service import Service
 from .views import DEMO, View
 
+_LONG = 40  # letters that are too many for a line of a narrow figure
 LOOKS = ("light", "dark", "light-narrow", "dark-narrow")
 """Colours and width that a page may have; narrow ones have no colour bars."""
 
@@ -59,6 +60,9 @@ def fit(drawn: Any) -> None:  # noqa: ANN401
     drawn.update_layout(margin={"l": 52, "r": 10})
     drawn.update_xaxes(nticks=5)
     drawn.update_annotations(font={"size": 11})
+    for words in drawn.layout.annotations:
+        if max(map(len, str(words.text).split("<br>"))) > _LONG:
+            words.font.size = 8
 
 
 def blank(height: int = 640) -> dict[str, Any]:

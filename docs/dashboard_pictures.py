@@ -5,8 +5,8 @@
 
 Starts ``auralise dashboard`` with an empty cache, opens every page in Chromium at 1440 and 390
 pixels, light and dark, and writes ``docs/images/dashboard/<page>-<width>-<scheme>.webp``. The pages
-Unit and Map are there only with an atlas. ``--pages`` names those to be taken, ``--out`` another
-folder.
+Unit and Map are there only with an atlas. ``--pages``, ``--widths`` and ``--schemes`` take
+some of them only, ``--out`` names another folder.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ ASKED = {
 """Pages that compute only when asked to: the button, and what is there afterwards."""
 HEIGHTS = {1440: 1500, 390: 2000}
 """Of the pictures in pixels, by their width; what is below is cut off."""
+
+SCHEMES = ("light", "dark")
 
 QUIET = """
 (() => {
@@ -85,6 +87,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--atlas", type=Path, help="for the pages Unit and Map")
     parser.add_argument("--pages", nargs="+", choices=[*ADDRESSES, *WITH_ATLAS])
+    parser.add_argument("--widths", nargs="+", type=int, choices=list(HEIGHTS), default=[*HEIGHTS])
+    parser.add_argument("--schemes", nargs="+", choices=SCHEMES, default=SCHEMES)
     parser.add_argument("--out", type=Path, default=FOLDER)
     given = parser.parse_args()
     known = {**ADDRESSES, **(WITH_ATLAS if given.atlas else {})}
@@ -101,10 +105,12 @@ def main() -> None:
         line = server.stdout.readline() if server.stdout else ""
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         try:
-            for width, height in HEIGHTS.items():
-                for scheme in ("light", "dark"):
+            for width in given.widths:
+                height = HEIGHTS[width]
+                for scheme in given.schemes:
                     view = {"width": width, "height": 900}
                     page = browser.new_context(color_scheme=scheme, viewport=view).new_page()
+                    page.set_default_timeout(120_000)
                     for name, address in wanted.items():
                         page.goto(line.split()[-1].rstrip("/") + address)
                         settle(page)

@@ -19,7 +19,14 @@ from auralise.dashboards.pages import unit as unit_page
 from auralise.dashboards.security import CALLBACKS
 from auralise.dashboards.server import equip
 from auralise.dashboards.service import Service
-from test_dashboard_browser import CHROMIUM, browser, context, page, until  # noqa: F401 (fixtures)
+from test_dashboard_browser import (
+    CHROMIUM,
+    browser,  # noqa: F401 (fixture)
+    context,  # noqa: F401 (fixture)
+    faults,
+    page,  # noqa: F401 (fixture)
+    until,
+)
 
 from auralise.atlas import Atlas, Options, build
 from auralise.atlas.maps import project, unit_vectors
@@ -178,6 +185,19 @@ class TestInBrowser:
         page.mouse.down()
         page.mouse.up()
         until(page, "location.pathname === '/unit'")
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_axe_finds_nothing(self, browser, address, scheme):  # noqa: F811
+        context = browser.new_context(color_scheme=scheme)  # noqa: F811
+        page = context.new_page()  # noqa: F811
+        page.goto(f"{address}/unit?layer=conv2&unit=5")
+        until(page, "document.querySelectorAll('#page .main-svg').length > 1", 60)
+        found = [faults(page)]
+        page.goto(f"{address}/map")
+        until(page, "auralise_map_view.points() > 60", 60)
+        found.append(faults(page))
+        context.close()
+        assert found == [[], []]
 
     def test_a_hundred_thousand_points_are_moved_fluently(self, page, address):  # noqa: F811
         page.goto(f"{address}/map")

@@ -35,7 +35,11 @@ PAGES = {
     f"/filters?model={RAW}": f"auralise.ready() && {GRAPHS} > 5",
     "/layers": "document.querySelectorAll('table.layers .reach').length > 9",
     "/compare": f"auralise.ready() && {GRAPHS} > 1",
+    "/audit": "document.getElementById('audit-heading').textContent.includes('conv')",
+    "/claims": "document.querySelectorAll('#claims-verdicts tr').length > 9",
     "/about": "document.querySelectorAll('h2').length > 3",
+    "/nowhere": "document.body.textContent.includes('There is no such page')",
+    "/listen?unit=-1": "document.querySelector('[role=alert]')",
 }
 """Pages, and how to see that each is there."""
 
@@ -379,6 +383,18 @@ def test_a_page_stays_of_use_over_a_restart(page, cache):
 # --- for everybody
 
 
+def faults(page):
+    """What is wrong for people who cannot see a page well, or whose screen is narrow."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.evaluate(AXE)
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    broken = [f"{entry['id']}: {entry['nodes'][0]['html'][:120]}" for entry in result["violations"]]
+    page.set_viewport_size({"width": 390, "height": 844})
+    return [*broken, *([f"{overflow} pixels too wide"] if overflow > 0 else [])]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_nothing_overflows(browser, address, scheme):
     found = {}
@@ -387,17 +403,16 @@ def test_axe_finds_nothing_and_nothing_overflows(browser, address, scheme):
     for path, there in PAGES.items():
         page.goto(f"{address}{path}")
         until(page, there)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        page.set_viewport_size({"width": 1440, "height": 900})
-        page.evaluate(AXE)
-        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        broken = [
-            f"{entry['id']}: {entry['nodes'][0]['html'][:120]}" for entry in result["violations"]
-        ]
-        found[path] = [*broken, *([f"{overflow} pixels too wide"] if overflow > 0 else [])]
-        page.set_viewport_size({"width": 390, "height": 844})
+        found[path] = faults(page)
+    page.goto(f"{address}/audit?model={RAW}&layer=conv2&unit=5")
+    until(page, "document.getElementById('audit-heading')?.textContent.includes('conv2:5')")
+    page.click("#audit-ask")
+    page.wait_for_selector("#audit-answer .verdict", timeout=240_000)
+    until(page, "document.querySelector('#audit-answer .main-svg')")
+    found["the answer of an audit"] = faults(page)
     context.close()
-    assert found == {path: [] for path in PAGES}
+    assert found == {path: [] for path in found}
+    assert len(found) == len(PAGES) + 1
 
 
 def test_an_exported_page_plays_without_a_server(page, tmp_path, cache):

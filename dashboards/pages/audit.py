@@ -18,7 +18,7 @@ from auralise.output.audit_rows import AUDIT_HEAD, audit_figure, audit_rows
 from auralise.output.charts_interactive import draw_charts
 
 from .. import ids
-from ..drawings import theme_of
+from ..drawings import fit, is_narrow, theme_of
 from ..jobs import JobState, Progress
 from ..links import chosen, plain, view_of
 from ..rendering import Sound
@@ -232,6 +232,8 @@ def answer_parts(answer: Answer, look: str | None) -> list[Component]:
     figure = audit_figure(answer.audit)
     if figure is not None:
         drawn = draw_charts(figure, theme_of(look))
+        if is_narrow(look):
+            fit(drawn)
         height = {"height": f"{drawn.layout.height}px"}
         graph = dcc.Graph(figure=drawn, config=_CONFIG, responsive=True, style=height)
         parts.append(html.Div(graph, className="figure"))

@@ -223,6 +223,8 @@ _LOOK: dict[str, Any] = {
     "plot_bgcolor": "rgba(0,0,0,0)",
     "font": {"color": "#7d8b94"},
     "colorway": ["#4b90b0"],
+    "xaxis_gridcolor": "rgba(125,139,148,0.3)",
+    "yaxis_gridcolor": "rgba(125,139,148,0.3)",
 }
 
 
