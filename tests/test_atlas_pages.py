@@ -68,9 +68,9 @@ def service(location, tmp_path_factory):
 
 
 def test_the_page_has_everything_about_a_unit(service):
-    content, problem = unit_page.content_of(service, "?layer=output&unit=3")
+    heading, strongest, problem = unit_page.content_of(service, "?layer=output&unit=3")
     assert problem is None
-    text = str(content)
+    text = str([heading, strongest, *unit_page.rest_of(service, "?layer=output&unit=3")])
     assert "output:3" in text
     assert text.count("/atlas/excerpt?unit=output%3A3&kind=top") == 9
     assert text.count("/atlas/auralised?unit=output%3A3&kind=top") == 9
@@ -80,10 +80,11 @@ def test_the_page_has_everything_about_a_unit(service):
 
 
 def test_a_unit_that_is_not_there_is_said(service):
-    content, problem = unit_page.content_of(service, "?layer=output&unit=99")
-    assert content is None
+    heading, strongest, problem = unit_page.content_of(service, "?layer=output&unit=99")
+    assert heading is strongest is None
     assert "units 0 to" in str(problem)
-    assert "no layer" in str(unit_page.content_of(service, "?layer=x&unit=1")[1])
+    assert "no layer" in str(unit_page.content_of(service, "?layer=x&unit=1")[2])
+    assert unit_page.rest_of(service, "?layer=x&unit=1") == (None, None)
 
 
 def test_the_pages_are_there_with_an_atlas_only(service, tmp_path):
@@ -165,10 +166,22 @@ class TestInBrowser:
         page.evaluate(f"{first}.play()")
         until(page, f"{first}.currentTime > 0.2")
         second = "document.querySelectorAll('#unit-top audio')[1]"
+        until(page, f"Boolean({second})")
         page.evaluate(f"{second}.play()")
         until(page, f"{second}.duration > 1")
+        tenth = "document.querySelector('#unit-quantiles details')"
+        until(page, f"{tenth}?.querySelectorAll('[data-sound]').length > 1")
+        assert page.evaluate(f"{tenth}.querySelectorAll('audio').length") == 0
+        page.click("#unit-quantiles summary >> nth=0")
+        until(page, f"{tenth}.querySelectorAll('audio').length > 1")
         page.click("a.to-unit:has-text('next unit')")
         until(page, "document.querySelector('h1')?.textContent === 'conv2:6'")
+        # No player of the unit before is left over.
+        until(page, f"{second}.getAttribute('src').includes('unit=conv2%3A6')")
+        stale = (
+            "[...document.querySelectorAll('audio')].filter((a) => a.src.includes('A5&')).length"
+        )
+        until(page, f"{stale} === 0")
 
     def test_the_map_is_searched_heard_and_left_for_a_unit(self, page, address):  # noqa: F811
         page.goto(f"{address}/map")

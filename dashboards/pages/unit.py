@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
 from auralise.activations.layers import Unit
@@ -22,35 +23,77 @@ from ..views import channel_of, texts_of
 from ..widgets import notice
 
 PATH, TITLE = "/unit", "Unit"
-CONTENT, PROBLEM = "unit-content", "unit-problem"
+HEADING, TOP, TENTHS, ABOUT = "unit-heading", "unit-strongest", "unit-tenths", "unit-about"
+PROBLEM, SAID = "unit-problem", "unit-said"
 
 _ABOUT_TOP = 9
 
 
 def layout(service: Service) -> Component:
     """Return the page with nothing chosen yet."""
-    return html.Div([html.Div(id=PROBLEM), html.Div(id=CONTENT)])
+    left = html.Div([html.Div(id=TOP), html.Div(id=TENTHS)], className="column")
+    both = html.Div([left, html.Div(id=ABOUT, className="column")], className="two")
+    return html.Div(
+        [html.Div(id=PROBLEM), html.Div(id=HEADING), both, html.Div(id=SAID, hidden=True)]
+    )
 
 
 def register(app: Dash, service: Service) -> None:
-    """Wire the page to ``service``."""
+    """Wire the page to ``service``: what is heard first comes first, then the rest."""
 
     @app.callback(
-        Output(CONTENT, "children"),
+        Output(HEADING, "children"),
+        Output(TOP, "children"),
         Output(PROBLEM, "children"),
         Input(ids.URL, "search"),
     )
-    def content(search: str | None) -> tuple[Any, ...]:
+    def first(search: str | None) -> tuple[Any, ...]:
         return content_of(service, search)
+
+    @app.callback(
+        Output(TENTHS, "children"),
+        Output(ABOUT, "children"),
+        Input(TOP, "children"),
+        State(ids.URL, "search"),
+    )
+    def rest(_: Any, search: str | None) -> tuple[Any, ...]:  # noqa: ANN401
+        return rest_of(service, search)
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise_unit", "players"),
+        Output(SAID, "children"),
+        Input(TOP, "children"),
+        Input(TENTHS, "children"),
+    )
 
 
 def content_of(service: Service, search: str | None) -> tuple[Any, ...]:
-    """Return the page's content for an address, and the problem with it."""
+    """Return heading and strongest clips for an address, and the problem with it."""
     try:
         room = service.require_atlas()
-        return _content(room, _chosen(room, search)), None
+        unit = _chosen(room, search)
+        strongest = _examples(room, unit, unit.top(_ABOUT_TOP), "top", "Strongest clips")
+        return _heading(room, unit, unit.summary()), strongest, None
     except AuraliseError as error:
-        return None, notice.problem(error)
+        return None, None, notice.problem(error)
+
+
+def rest_of(service: Service, search: str | None) -> tuple[Any, ...]:
+    """Return the clips of each tenth, and what is known of the unit; nothing where that fails."""
+    try:
+        room = service.require_atlas()
+        unit = _chosen(room, search)
+        evidence = unit.evidence()
+        about = [
+            _histogram(unit.summary()),
+            _labels(unit.labels()),
+            _evidence(evidence),
+            _tuning(evidence),
+            _nearest(room, unit),
+        ]
+        return _tenths(room, unit), about
+    except AuraliseError:  # said by the heading's side
+        return None, None
 
 
 def _chosen(room: AtlasRoom, search: str | None) -> AtlasUnit:
@@ -63,37 +106,6 @@ def _chosen(room: AtlasRoom, search: str | None) -> AtlasUnit:
     if not rows:
         raise InvalidValueError("the atlas has no units")
     return room.atlas.unit(rows[0]["unit"])
-
-
-def _content(room: AtlasRoom, unit: AtlasUnit) -> Component:
-    about, labels, evidence = unit.summary(), unit.labels(), unit.evidence()
-    return html.Div(
-        [
-            _heading(room, unit, about),
-            html.Div(
-                [
-                    html.Div(
-                        [
-                            _examples(room, unit, unit.top(_ABOUT_TOP), "top", "Strongest clips"),
-                            _tenths(room, unit),
-                        ],
-                        className="column",
-                    ),
-                    html.Div(
-                        [
-                            _histogram(about),
-                            _labels(labels),
-                            _evidence(evidence),
-                            _tuning(evidence),
-                            _nearest(room, unit),
-                        ],
-                        className="column",
-                    ),
-                ],
-                className="two",
-            ),
-        ]
-    )
 
 
 def _heading(room: AtlasRoom, unit: AtlasUnit, about: dict[str, Any]) -> Component:
@@ -132,6 +144,7 @@ def _go(layer: str, channel: int, text: str) -> Component:
         text,
         href=f"{PATH}?{urlencode({'layer': layer, 'unit': channel})}",
         className="to-unit",
+        **{"data-page": PATH, "data-go": json.dumps({"layer": layer, "unit": channel})},  # type: ignore[arg-type]
     )
 
 
@@ -147,9 +160,11 @@ def _example(room: AtlasRoom, unit: AtlasUnit, one: Example, kind: str, number: 
     band = "" if one.low is None or one.high is None else f", {one.low:.0f}-{one.high:.0f} Hz"
     label = f"{', '.join(one.labels)}: " if one.labels else ""
     first = kind == "top" and number == 0
-    sounds = [_sound("what it heard", f"/atlas/excerpt?{query}", "auto" if first else "none")]
+    heard = f"/atlas/excerpt?{query}"
+    at_once = html.Audio(src=heard, controls=True, preload="auto") if first else _later(heard)
+    sounds = [_sound("what it heard", at_once)]
     if room.model:
-        sounds.append(_sound("what it listens for", f"/atlas/auralised?{query}", "none"))
+        sounds.append(_sound("what it listens for", _later(f"/atlas/auralised?{query}")))
     return html.Div(
         [
             html.P(
@@ -168,13 +183,13 @@ def _breaking(path: str) -> str:
     return path.replace("/", "/\u200b").replace("_", "_\u200b")
 
 
-def _sound(name: str, address: str, preload: str) -> Component:
-    return html.Label(
-        [
-            html.Span(name, className="quiet"),
-            html.Audio(src=address, controls=True, preload=preload),
-        ]
-    )
+def _sound(name: str, player: Component) -> Component:
+    return html.Label([html.Span(name, className="quiet"), player])
+
+
+def _later(address: str) -> Component:
+    """Return a place in which ``assets/unit.js`` puts a player when there is time for it."""
+    return html.Span(className="player-later", **{"data-sound": address})  # type: ignore[arg-type]
 
 
 def _tenths(room: AtlasRoom, unit: AtlasUnit) -> Component:
