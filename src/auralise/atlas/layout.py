@@ -10,6 +10,11 @@ from torch import Tensor, nn
 _TOLERANCE = 1e-4  # of the largest value; what is beyond rounding is another network
 
 
+def _lay(_network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Lay the input likewise: of one channel, a network's first layer cannot tell it otherwise."""
+    return (inputs[0].contiguous(memory_format=torch.channels_last), *inputs[1:])
+
+
 @torch.no_grad()
 def with_channels_last(network: nn.Module, example: Tensor) -> nn.Module:
     """Return a copy that hands on maps with their channels last, if it gives the same values.
@@ -37,6 +42,7 @@ def with_channels_last(network: nn.Module, example: Tensor) -> nn.Module:
     for parameter in other.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    other.register_forward_pre_hook(_lay)
     noise = torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
     noise = noise.to(example.dtype)
     before = network(noise)

@@ -149,7 +149,11 @@ class _Pool:
 
     def _submit(self, source: Source, number: int) -> _Waiting:
         start = number * self._seconds
-        future = self._pool.submit(read_stretch, source, self._rate, start, self._seconds)
+        try:
+            future = self._pool.submit(read_stretch, source, self._rate, start, self._seconds)
+        except BrokenProcessPool as error:  # found out here, or when its result is waited for
+            future = Future()
+            future.set_exception(error)
         return _Waiting(source, number, future)
 
     def run(self, sources: Iterable[Source]) -> Generator[Stretch, None, None]:

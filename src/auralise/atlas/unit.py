@@ -86,14 +86,7 @@ class AtlasUnit:
             [self.unit.layer, self.unit.channel],
             t=table,
         )
-        # Asked for by name: of a join DuckDB would read all clips.
-        names = [row["clip"] for row in rows]
-        listed = self.rows(
-            "SELECT clip, collection, path, labels FROM {c} WHERE list_contains(?, clip)",
-            [names],
-            c="clips",
-        )
-        clips = {row["clip"]: row for row in listed}
+        clips = self._clips(sorted({row["clip"] for row in rows}))
         kept = ("clip", "value", "start", "end", "low", "high", "window")
         return [
             Example(
@@ -107,6 +100,18 @@ class AtlasUnit:
             )
             for row in rows
         ]
+
+    def _clips(self, names: list[str]) -> dict[str, dict[str, Any]]:
+        """Return some clips; asked for by name, for of a join DuckDB would read all of them."""
+        if not names:
+            return {}
+        found = self.rows(
+            "SELECT clip, collection, path, labels FROM {c} "
+            f"WHERE clip IN ({', '.join('?' * len(names))})",
+            names,
+            c="clips",
+        )
+        return {row["clip"]: row for row in found}
 
     def summary(self) -> dict[str, Any]:
         """Return the unit's statistics, suggested name and histogram."""
