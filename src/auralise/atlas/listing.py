@@ -29,14 +29,14 @@ class Listing:
     layer: Layer
     number: int
 
-    def top(self, order: NDArray[np.intp]) -> pa.Table:
+    def top(self, order: NDArray[np.integer]) -> pa.Table:
         """Take the strongest; ``order`` has the clips of each unit, the strongest first."""
         kept = order[:TOP]
         channel = np.tile(np.arange(self.layer.channels), (len(kept), 1))
         rank = np.tile(np.arange(len(kept))[:, None], (1, self.layer.channels))
         return self._rows(kept.T, channel.T, rank=rank.T)
 
-    def quantiles(self, order: NDArray[np.intp]) -> pa.Table:
+    def quantiles(self, order: NDArray[np.integer]) -> pa.Table:
         """Take from each tenth of the clips, by their peak, those whose checksums come first."""
         n = len(order)
         rising = order[::-1]
@@ -53,7 +53,7 @@ class Listing:
         return self._rows(clips, channel, bin=bin_rows, rank=rank_rows)
 
     def _rows(
-        self, clips: NDArray[np.intp], channel: NDArray[np.intp], **more: NDArray[Any]
+        self, clips: NDArray[np.integer], channel: NDArray[np.integer], **more: NDArray[Any]
     ) -> pa.Table:
         at, unit = clips.reshape(-1), channel.reshape(-1)
         window, position = self.values.window[at, unit], self.values.position[at, unit]

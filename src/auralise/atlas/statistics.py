@@ -131,6 +131,10 @@ class Selectivity:
     high: Floats
 
 
+_FIELDS = ("auc", "p", "mean", "low", "high")
+_TOGETHER = 16  # units that are ranked at once
+
+
 def selectivity(values: Floats, members: NDArray[np.bool_]) -> Selectivity:
     """Compare groups with a label and groups without, for all units and labels at once.
 
@@ -145,6 +149,15 @@ def selectivity(values: Floats, members: NDArray[np.bool_]) -> Selectivity:
     .. [1] H. B. Mann, D. R. Whitney, "On a test of whether one of two random variables is
        stochastically larger than the other", Ann. Math. Statist. 18(1), 1947.
     """
+    units = values.shape[1]
+    if units > _TOGETHER:  # ranking takes many times the memory of what is ranked
+        parts = [
+            selectivity(values[:, start : start + _TOGETHER], members)
+            for start in range(0, units, _TOGETHER)
+        ]
+        return Selectivity(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS)
+        )
     groups = len(values)
     ranked = ranks(values)
     inside = members.astype(np.float64)

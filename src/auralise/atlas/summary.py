@@ -100,7 +100,7 @@ class _LayerSummary:
         cls, task: Task, clips: Clips, values: LayerValues, layer: Layer, number: int
     ) -> _LayerSummary:
         places = Places(task.frontend, layer.field, layer.shape, task.seconds)
-        order = np.argsort(-values.peak, axis=0, kind="stable")
+        order = _descending(values.peak)
         membership, labels_of = clips.groups()
         names = tuple(sorted({label for labels in labels_of for label in labels}))
         members = np.array([[name in labels for name in names] for labels in labels_of], bool)
@@ -127,6 +127,14 @@ class _LayerSummary:
             p=p,
             sample=values.peak[:SAMPLE].copy(),
         )  # fmt: skip
+
+
+def _descending(peaks: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the order of each unit's clips, the highest peak first, of equals as they stand."""
+    order = np.empty(peaks.shape, np.int32)
+    for unit in range(peaks.shape[1]):
+        order[:, unit] = np.argsort(-peaks[:, unit], kind="stable")
+    return order
 
 
 def _statistics(values: LayerValues) -> dict[str, NDArray[Any]]:

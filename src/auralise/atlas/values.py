@@ -106,7 +106,7 @@ class LayerValues:
     histogram: NDArray[np.int64]  # (channels, BINS)
 
 
-_TOGETHER = 48e6  # bytes of values of layers that are read together, if they are that small
+_TOGETHER = 24e6  # bytes of values of layers that are read together, if they are that small
 
 
 def together(task: Task, clips: int) -> Iterator[tuple[str, list[Layer]]]:
