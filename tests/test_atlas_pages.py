@@ -201,7 +201,8 @@ class TestInBrowser:
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_axe_finds_nothing(self, browser, address, scheme):  # noqa: F811
-        context = browser.new_context(color_scheme=scheme)  # noqa: F811
+        narrow = {"width": 390, "height": 844}
+        context = browser.new_context(color_scheme=scheme, viewport=narrow)  # noqa: F811
         page = context.new_page()  # noqa: F811
         page.goto(f"{address}/unit?layer=conv2&unit=5")
         until(page, "document.querySelectorAll('#page .main-svg').length > 1", 60)
