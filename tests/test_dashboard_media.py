@@ -1,9 +1,13 @@
 """Sounds for the browser: by id, in ranges, and nothing else of the file system."""
 
+import socket
+
 import pytest
 from auralise.dashboards.cache import DiskCache
 from auralise.dashboards.media import register_media
 from flask import Flask
+
+from auralise.cli import dashboard as dashboard_command
 
 CONTENT = bytes(range(256)) * 4
 
@@ -101,3 +105,12 @@ def test_a_download_has_a_harmless_name(served):
     cache.write(name, b"PK")
     answer = client.get(f"/media/{name}?name=../../evil%0d%0aX: 1")
     assert answer.headers["Content-Disposition"] == "attachment; filename=evil--X--1.zip"
+
+
+def test_a_port_that_another_program_has_is_left_to_it(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setattr(dashboard_command, "PORT", taken.getsockname()[1])
+        assert dashboard_command.free_port() == 0
+    assert dashboard_command.free_port() == dashboard_command.PORT
