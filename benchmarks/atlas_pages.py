@@ -7,7 +7,7 @@ graphics card. By the browser's own clock:
 
 - from the address of a unit to the moment when its strongest clip's sound has moved on, with a
   browser that has never been there and in one that has;
-- from a click on a link to another unit to the same moment;
+- from a click on a link to another unit, two seconds after the one before, to the same moment;
 - how many pictures of 100,000 points the browser shows in a second while they are dragged, all of
   them in sight, and what drawing one costs. The drag is a pointer moved once for each picture.
 """
@@ -31,6 +31,7 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )  # fmt: skip
 POINTS = 100_000
+MOMENT = 2000.0  # milliseconds between hearing a unit and following a link to the next
 
 # Plays the first example as soon as it is there; gives the time when its playhead has moved.
 HEARD = """(begin) => new Promise((resolve, reject) => {
@@ -110,6 +111,7 @@ def opened(page: Page, address: str) -> float:
 def followed(page: Page, again: bool) -> float:
     """Follow the link to the unit after this one, or before it; give the same."""
     link = "before" if again else "next"
+    page.wait_for_timeout(MOMENT)
     taken = page.evaluate(
         f"""() => {{
           window.__before = document.querySelector('#unit-heading h1').textContent;

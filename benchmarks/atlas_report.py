@@ -73,10 +73,19 @@ def size_of(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.glob("parts/*")) / 1e6
 
 
+def built(out: Path) -> tuple[str, ...]:
+    """Return the networks whose atlases are there."""
+    return tuple(
+        model
+        for model in MODELS
+        if all((out / f"{model}-{name}.json").exists() for name in COLLECTIONS)
+    )
+
+
 def collections_table(out: Path) -> str:
     """Return the table of both networks over both collections."""
-    found = {m: [read(out / f"{m}-{name}.json") for name in COLLECTIONS] for m in MODELS}
-    rows: dict[str, list[str]] = {"": list(MODELS)}
+    found = {m: [read(out / f"{m}-{name}.json") for name in COLLECTIONS] for m in built(out)}
+    rows: dict[str, list[str]] = {"": list(found)}
     for model, (notes, songs) in found.items():
         counts = songs["counts"]
         total = sum(counts[key] for key in ("clips", "duplicates", "unreadable"))
@@ -95,7 +104,7 @@ def collections_table(out: Path) -> str:
         }.items():
             rows.setdefault(key, []).append(text)
     lines = ["| " + " | ".join([key, *row]) + " |" for key, row in rows.items()]
-    return "\n".join([lines[0], "|---" * (len(MODELS) + 1) + "|", *lines[1:]])
+    return "\n".join([lines[0], "|---" * (len(built(out)) + 1) + "|", *lines[1:]])
 
 
 def _took(row: Mapping[str, Any]) -> str:
@@ -152,8 +161,8 @@ def million_table(out: Path, scale: Path, core_hour: float, gigabyte_month: floa
     """Return what a million clips of 30 s take, from the songs and the largest synthetic build."""
     largest = max((read(path) for path in scale.glob("build-*.json")), key=_clips)
     summing = largest["summing"] / largest["clips"] / largest["units"]
-    rows: dict[str, list[str]] = {"": list(MODELS)}
-    for model in MODELS:
+    rows: dict[str, list[str]] = {"": list(built(out))}
+    for model in built(out):
         songs = read(out / f"{model}-gtzan_mini.json")
         per = 30 * songs["hearing"] / songs["audio_seconds"]
         kilobytes = 1000 * 30 * songs["megabytes"] / songs["audio_seconds"]
@@ -173,7 +182,7 @@ def million_table(out: Path, scale: Path, core_hour: float, gigabyte_month: floa
         }.items():
             rows.setdefault(key, []).append(text)
     lines = ["| " + " | ".join([key, *row]) + " |" for key, row in rows.items()]
-    return "\n".join([lines[0], "|---" * (len(MODELS) + 1) + "|", *lines[1:]])
+    return "\n".join([lines[0], "|---" * (len(built(out)) + 1) + "|", *lines[1:]])
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -32,22 +32,34 @@
     idle(fill, { timeout: 1000 });
   }
 
+  /* A place that stays in the document may be of another unit now. */
+  const refresh = () => places(document).filter((place) => place.firstElementChild).forEach(make);
+
   document.addEventListener("toggle", (event) => {
     if (event.target.open) places(event.target).forEach(make);
   }, true);
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     auralise_unit: {
+      /* Says when the first sound can be played; until then nothing else is asked for. */
       players() {
-        // A place that stays in the document may be of another unit now.
-        for (const place of places(document)) if (place.firstElementChild) make(place);
-        const first = document.querySelector("#unit-top audio");
-        if (!first || first.readyState >= 3) later();
-        else {
-          first.addEventListener("canplay", later, { once: true });
-          first.addEventListener("error", later, { once: true });
-          setTimeout(later, 1500);
-        }
+        refresh();
+        return new Promise((resolve) => {
+          const said = () => { later(); resolve(String(performance.now())); };
+          const look = () => {
+            const first = document.querySelector("#unit-top audio");
+            if (!first || first.readyState >= 3) return said();
+            first.addEventListener("canplay", said, { once: true });
+            first.addEventListener("error", said, { once: true });
+            return setTimeout(said, 1000);
+          };
+          // Two frames on, the new unit's player stands where the old one's did.
+          requestAnimationFrame(() => requestAnimationFrame(look));
+        });
+      },
+      rest() {
+        refresh();
+        later();
         return "";
       },
     },

@@ -53,7 +53,7 @@ def register(app: Dash, service: Service) -> None:
     @app.callback(
         Output(TENTHS, "children"),
         Output(ABOUT, "children"),
-        Input(TOP, "children"),
+        Input(SAID, "children"),
         State(ids.URL, "search"),
     )
     def rest(_: Any, search: str | None) -> tuple[Any, ...]:  # noqa: ANN401
@@ -63,6 +63,10 @@ def register(app: Dash, service: Service) -> None:
         ClientsideFunction("auralise_unit", "players"),
         Output(SAID, "children"),
         Input(TOP, "children"),
+    )
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("auralise_unit", "rest"),
+        Output(SAID, "title"),
         Input(TENTHS, "children"),
     )
 
