@@ -19,7 +19,7 @@ class MaskOptions:
     Attributes
     ----------
     steps : int
-        Of Adam.
+        Of Adam. By turns, a step hears the masked sounds as they are and disturbed.
     learning_rate : float
         On the mask's logits at the first step; it falls to 0 at the last one as half a cosine, so
         that what is found does not hang on the disturbances of the last few steps.
@@ -39,12 +39,13 @@ class MaskOptions:
         Each step hears the sound up to so many seconds later or earlier, so that what is found
         does not hang on the grid of the network's pooling.
     noise_db : float
-        Each step hears white noise at this level below the sound's root mean square; -inf for none.
+        Every other step hears white noise at this level below the sound's root mean square; -inf
+        for none.
     coder_db : float
-        Each step hears noise that follows the masked spectrum at this distance, as lossy coders
-        leave it; -inf for none.
+        Every other step hears noise that follows the masked spectrum at this distance, as lossy
+        coders leave it; -inf for none.
     cutoff : float
-        Every other step, on average, lacks what is above this share of half the sample rate, as
+        Half of the disturbed steps lack what is above this share of half the sample rate, as
         coders leave it out; 1 for nothing.
     seed : int
         Of random masks, shifts and noise.
@@ -55,7 +56,7 @@ class MaskOptions:
         What is reported of the mask is measured in single precision all the same.
     """
 
-    steps: int = 30
+    steps: int = 40
     learning_rate: float = 0.6
     sharpness: float = 1.0
     area: float = 0.3

@@ -87,14 +87,22 @@ class Plane:
         least = (self.rms * 1e-9).square().clamp(min=1e-30)
         return samples * (self.rms / power.clamp(min=least).sqrt())
 
+    def moved(self, gains: Tensor, options: MaskOptions, generator: torch.Generator) -> Tensor:
+        """Return masked sounds a little later or earlier, and otherwise as they are."""
+        return self._later(self.levelled(self.kept(gains)), options, generator)
+
     def disturbed(self, gains: Tensor, options: MaskOptions, generator: torch.Generator) -> Tensor:
         """Return masked sounds as they arrive elsewhere: coded, a little later, with some noise."""
         spectrum = self._coded(self.spectrum * gains, options, generator)
         samples = self.levelled(istft_samples(spectrum, self.spec, self.n_samples))
+        noise = torch.randn(self.n_samples, generator=generator).to(samples)
+        noise *= self.rms * 10 ** (options.noise_db / 20)
+        return self._later(samples, options, generator) + noise
+
+    def _later(self, samples: Tensor, options: MaskOptions, generator: torch.Generator) -> Tensor:
         furthest = min(round(options.shift * self.spec.sample_rate), self.n_samples - 1)
         late = int(torch.randint(-furthest, furthest + 1, (), generator=generator))
-        noise = torch.randn(self.n_samples, generator=generator).to(samples)
-        return samples.roll(late, -1) + self.rms * 10 ** (options.noise_db / 20) * noise
+        return samples.roll(late, -1)
 
     def _coded(self, spectrum: Tensor, options: MaskOptions, generator: torch.Generator) -> Tensor:
         """Add noise in the shape of the spectrum; now and then leave out the top of the band."""

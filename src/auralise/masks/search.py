@@ -25,6 +25,9 @@ QUIET = 1e-6
 STEADY = 0.02
 """Least deviation of a unit over random masks, as a share of its value on the source."""
 
+REFERENCE_BATCH = 4
+"""Random masks heard at once, whatever the batch of the search, since these share their noise."""
+
 REFERENCE_SPREAD = 3.0
 """Standard deviation of the random masks' logits: most values are nearly 0 or nearly 1."""
 
@@ -193,13 +196,37 @@ class Ears:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Usual:
+    """How much each unit's answer varies by itself, each of shape (units,)."""
+
+    mean: Tensor
+    deviation: Tensor
+    steady: Tensor  # units that random masks do not change at all: they take no part
+
+    @classmethod
+    def of(cls, heard: Tensor, base: Tensor) -> _Usual:
+        """Measure it on what was heard of random masks, shape (masks, units)."""
+        deviation = heard.std(0)
+        scale = base.abs().max()
+        least = torch.maximum(STEADY * base.abs(), STEADY * 0.1 * scale)
+        return cls(heard.mean(0), deviation.maximum(least), deviation <= QUIET * scale)
+
+    def contrast(self, heard: Tensor, own: Tensor, sharpness: float) -> Tensor:
+        """Return the log share of each sound's own unit, shape (sounds,)."""
+        standing = sharpness * (heard - self.mean) / self.deviation
+        others = torch.arange(heard.shape[1]) != own[:, None]
+        standing = standing.masked_fill(self.steady & others, -torch.inf)
+        shares = functional.pad(standing, (0, 1)).log_softmax(1)
+        return shares[torch.arange(len(own)), own]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Search:
     ears: Ears
     plane: Plane
     base: Tensor  # (units,)
-    mean: Tensor  # (units,) over random masks
-    deviation: Tensor
-    steady: Tensor  # units that random masks do not change at all: they take no part
+    usual: _Usual  # over random masks as they are
+    disturbed: _Usual  # over the same ones, disturbed
     options: MaskOptions
 
     @classmethod
@@ -208,18 +235,13 @@ class _Search:
         generator = torch.Generator().manual_seed(options.seed)
         shape = (options.references, *plane.grid)
         logits = REFERENCE_SPREAD * torch.randn(shape, generator=generator).to(plane.rms)
+        batches = torch.split(logits, REFERENCE_BATCH)
+        usual = []
         with torch.no_grad():
-            heard = torch.cat(
-                [
-                    ears(plane.levelled(plane.kept(plane.gains(some))))
-                    for some in torch.split(logits, options.batch_size)
-                ]
-            )
-        deviation = heard.std(0)
-        scale = base.abs().max()
-        steady = deviation <= QUIET * scale
-        least = torch.maximum(STEADY * base.abs(), STEADY * 0.1 * scale)
-        return cls(ears, plane, base, heard.mean(0), deviation.maximum(least), steady, options)
+            for arrive in (plane.moved, plane.disturbed):
+                heard = [ears(arrive(plane.gains(some), options, generator)) for some in batches]
+                usual.append(_Usual.of(torch.cat(heard), base))
+        return cls(ears, plane, base, *usual, options)
 
     def __call__(self, batch: Sequence[int], report: Callable[[int], None]) -> list[UnitMask]:
         """Search for the masks of some units at the same time."""
@@ -230,10 +252,7 @@ class _Search:
         generator = torch.Generator().manual_seed(self.options.seed)
         with torch.enable_grad():
             for step in range(1, self.options.steps + 1):
-                gains = self.plane.gains(logits)
-                heard = self.ears(self.plane.disturbed(gains, self.options, generator))
-                contrast = self._contrast(heard, own)
-                loss = -contrast.sum() + self.options.area * gains.mean((1, 2)).sum()
+                loss = self._loss(logits, own, generator, disturbed=step % 2 == 1)
                 (slope,) = torch.autograd.grad(loss, logits)
                 if not slope.isfinite().all():
                     raise NetworkError(
@@ -247,20 +266,23 @@ class _Search:
                 report(step)
         return self._results(own, self.plane.gains(logits.detach()))
 
-    def _contrast(self, heard: Tensor, own: Tensor) -> Tensor:
-        """Return the log share of each sound's own unit, shape (sounds,)."""
-        standing = self.options.sharpness * (heard - self.mean) / self.deviation
-        others = torch.arange(heard.shape[1]) != own[:, None]
-        standing = standing.masked_fill(self.steady & others, -torch.inf)
-        shares = functional.pad(standing, (0, 1)).log_softmax(1)
-        return shares[torch.arange(len(own)), own]
+    def _loss(
+        self, logits: Tensor, own: Tensor, generator: torch.Generator, *, disturbed: bool
+    ) -> Tensor:
+        """Return what the search makes small, summed over the units."""
+        gains = self.plane.gains(logits)
+        arrive = self.plane.disturbed if disturbed else self.plane.moved
+        usual = self.disturbed if disturbed else self.usual
+        heard = self.ears(arrive(gains, self.options, generator))
+        contrast = usual.contrast(heard, own, self.options.sharpness)
+        return -contrast.sum() + self.options.area * gains.mean((1, 2)).sum()
 
     def _results(self, own: Tensor, gains: Tensor) -> list[UnitMask]:
         rate = self.plane.spec.sample_rate
         kept = self.plane.kept(gains)
         samples = self.plane.levelled(kept)
         heard = self.ears.exactly(samples)
-        contrast = self._contrast(heard, own).exp()
+        contrast = self.usual.contrast(heard, own, self.options.sharpness).exp()
         return [
             UnitMask(
                 unit=Unit(self.ears.layer, channel),
