@@ -32,6 +32,10 @@ REFERENCE_SPREAD = 3.0
 """Standard deviation of the random masks' logits: most values are nearly 0 or nearly 1."""
 
 
+Arrive = Callable[[Tensor, MaskOptions, torch.Generator], Tensor]
+"""From gains to the sounds that a network hears."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitMask:
     """What of a sound one unit answers to, and its neighbours less.
@@ -236,12 +240,13 @@ class _Search:
         shape = (options.references, *plane.grid)
         logits = REFERENCE_SPREAD * torch.randn(shape, generator=generator).to(plane.rms)
         batches = torch.split(logits, REFERENCE_BATCH)
-        usual = []
+
+        def usual(arrive: Arrive) -> _Usual:
+            heard = [ears(arrive(plane.gains(some), options, generator)) for some in batches]
+            return _Usual.of(torch.cat(heard), base)
+
         with torch.no_grad():
-            for arrive in (plane.moved, plane.disturbed):
-                heard = [ears(arrive(plane.gains(some), options, generator)) for some in batches]
-                usual.append(_Usual.of(torch.cat(heard), base))
-        return cls(ears, plane, base, *usual, options)
+            return cls(ears, plane, base, usual(plane.moved), usual(plane.disturbed), options)
 
     def __call__(self, batch: Sequence[int], report: Callable[[int], None]) -> list[UnitMask]:
         """Search for the masks of some units at the same time."""
@@ -271,7 +276,7 @@ class _Search:
     ) -> Tensor:
         """Return what the search makes small, summed over the units."""
         gains = self.plane.gains(logits)
-        arrive = self.plane.disturbed if disturbed else self.plane.moved
+        arrive: Arrive = self.plane.disturbed if disturbed else self.plane.moved
         usual = self.disturbed if disturbed else self.usual
         heard = self.ears(arrive(gains, self.options, generator))
         contrast = usual.contrast(heard, own, self.options.sharpness)
