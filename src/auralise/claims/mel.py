@@ -169,7 +169,7 @@ def _distances(banks: list[BankResponse], gate: float) -> Panel:
         )
     table = np.array(rows)
     return Panel(
-        "Distance from an even spread on each scale",
+        "Distance from an even spread",
         "scale",
         "W1, parts of the band",
         tuple(SCALES),

@@ -26,7 +26,7 @@ def claim_figure(result: Result) -> ChartFigure | None:
     verdict = "" if result.judgement is None else f" {result.judgement.verdict.value}."
     return ChartFigure(
         title=result.claim.sentence,
-        caption="Lines at the points: 95 % intervals. Band: from the least to the largest control.",
+        caption="Lines: 95 % intervals. Band: all controls.",
         charts=charts,
         words=f"{result.claim.sentence}{verdict} {_words(result)}",
     )
