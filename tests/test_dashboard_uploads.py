@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from auralise.dashboards import decoder
 from auralise.dashboards.songs import SongLibrary
 from auralise.dashboards.uploads import (
@@ -64,6 +65,20 @@ def test_every_bad_file_of_the_command_line_is_refused_in_one_line(tmp_path, cas
     assert str(tmp_path) not in answer["error"]
     assert "read_audio" not in answer["error"]
     assert not target.exists()
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3"])
+def test_tags_in_a_file_go_nowhere(tmp_path, kind):
+    source, target = tmp_path / "a.upload", tmp_path / "a.wav"
+    hostile = "<script>alert(1)</script>" + "x" * 10_000
+    with soundfile.SoundFile(source, "w", 44100, 1, format=kind) as file:
+        file.title = hostile
+        file.write(np.sin(np.arange(44100.0)) / 2)
+    assert b"<script>" in source.read_bytes()
+    answer = decoder.decode(source, target, 600.0)
+    assert "script" not in str(answer)
+    assert "error" not in answer
+    assert b"script" not in target.read_bytes()
 
 
 def test_a_good_file_is_decoded_to_the_same_samples(tmp_path):
