@@ -39,6 +39,7 @@ from auralise.audit import recognise
 from auralise.audit.canvas import Canvas
 from auralise.audit.judge import levelled
 from auralise.auralisation import sonify
+from auralise.errors import NetworkError
 from auralise.frontends import SpectrogramFrontend
 from auralise.inversion import invert_layer
 from auralise.masks import MaskOptions, find_masks
@@ -165,17 +166,21 @@ def methods_job(
     source = excerpt.read(data, network)
     channels = drawn(network, source, layer, excerpt)
     features = network.card.frontend.analyse(source)
-    found = {}
+    found, refused = {}, {}
     for method in methods:
         position = position_of(network, features, layer, "peak")
         module, values = network.module, features.values
-        maps = list(invert_layer(module, values, layer, channels, method, position=position))
+        try:
+            maps = list(invert_layer(module, values, layer, channels, method, position=position))
+        except NetworkError as error:  # DeepLIFT, where its contributions do not add up
+            refused[method] = str(error)
+            continue
         for sonification in sonifications(network, method):
             settings = Settings(method=method, sonification=sonification)
             sounds = {m.unit.channel: sonify(network, features, m, settings) for m in maps}
             kind = settings.resolved(network.card.frontend).sonification
             found[f"{method}, {kind}"] = rates(network, source, layer, sounds)
-    return {"units": channels, "rates": found}
+    return {"units": channels, "rates": found, "refused": refused}
 
 
 def sonifications(network: MusicNetwork, method: str) -> tuple[str | None, ...]:
