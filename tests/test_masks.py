@@ -14,6 +14,7 @@ from auralise.errors import InvalidValueError, NetworkError, ShapeError, Unknown
 from auralise.frontends.raw import RawFrontend
 from auralise.frontends.spectrogram import SpectrogramFrontend
 from auralise.masks import MaskOptions, find_masks
+from auralise.masks.plane import Plane
 from auralise.models.base import wrap
 from auralise.models.tiny import tiny_network
 from auralise.settings import Settings
@@ -96,6 +97,23 @@ def test_masks_are_the_same_again_whatever_the_batch():
     for found in alone:
         other = together[found.unit.channel]
         torch.testing.assert_close(found.gains, other.gains, rtol=0, atol=2e-3)
+
+
+def test_a_search_hears_the_sound_as_it_is_and_disturbed_by_turns(monkeypatch):
+    heard = []
+    for name in ("moved", "disturbed"):
+        way = getattr(Plane, name)
+
+        def listen(plane, gains, *rest, way=way, name=name):
+            heard.append((name, gains.requires_grad))
+            return way(plane, gains, *rest)
+
+        monkeypatch.setattr(Plane, name, listen)
+    options = MaskOptions(steps=4, references=4)
+    list(find_masks(tiny_network(), low_and_high(), "conv1", [0], options))
+    steps = [name for name, searching in heard if searching]
+    assert steps == ["disturbed", "moved", "disturbed", "moved"]
+    assert [name for name, searching in heard if not searching] == ["moved", "disturbed"]
 
 
 def test_progress_counts_every_step():

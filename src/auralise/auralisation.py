@@ -228,7 +228,9 @@ def sonify(
     InvalidValueError
         If the map is by another method, or one that was found by search, which has its sound.
     """
-    if inversion.method != settings.method or settings.method == MASK:
+    if inversion.method == MASK:
+        raise InvalidValueError("a map by 'mask' was found with its sound, and has no other")
+    if inversion.method != settings.method:
         raise InvalidValueError(
             f"a map by {inversion.method!r} cannot be heard with settings for {settings.method!r}"
         )
