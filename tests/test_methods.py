@@ -22,6 +22,7 @@ from auralise.inversion.integrated import IntegratedGradients
 from auralise.inversion.optimise import ActivationMaximisation, FeatureInversion
 from auralise.inversion.products import GradCam, GuidedGradCam
 from auralise.inversion.progress import reporting
+from auralise.inversion.scalars import in_groups
 
 BACKWARD = ("gradient", "deconvnet", "guided")
 SEARCHED = ("feature-inversion", "activation-maximisation")
@@ -257,6 +258,44 @@ def test_layers_are_inverted_by_every_method(name):
     for inversion in found:
         alone = method_of(name)(network, features, inversion.unit)
         torch.testing.assert_close(inversion.relevance, alone.relevance, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["integrated-gradients", "occlusion"])
+def test_units_share_the_passes_of_a_layer(name):
+    network, features = waves(), features_of("waves")
+    with torch.no_grad():
+        network[3].bias.fill_(5)
+        network[3].weight[1], network[3].bias[1] = 0, 0  # a unit that is dead among two that live
+    count, told = 0, []
+
+    def counting(*_):
+        nonlocal count
+        count += 1
+
+    network[0].register_forward_hook(counting)
+
+    def passes(channels):
+        nonlocal count
+        count = 0
+        with reporting(lambda done, total: told.append((done, total))):
+            found = list(invert_layer(network, features, "4", channels, name))
+        return found, count
+
+    (_, alone), (found, shared) = passes([0]), passes([0, 1, 2])
+    assert found[1].flags == ("inactive",)
+    assert not found[1].relevance.any()
+    extra = 2 * 2 if name == "integrated-gradients" else 0  # the one unit more is checked by sum
+    assert shared <= alone + extra
+    assert told[-1][0] == told[-1][1] == max(done for done, _ in told)
+    for inversion in found:
+        single = method_of(name)(network, features, inversion.unit)
+        torch.testing.assert_close(inversion.relevance, single.relevance, rtol=0, atol=1e-12)
+
+
+def test_units_are_divided_so_that_their_maps_fit():
+    units = [Unit("4", channel) for channel in range(5)]
+    assert [len(group) for group in in_groups(units, torch.zeros(1, 10), 20)] == [2, 2, 1]
+    assert [len(group) for group in in_groups(units, torch.zeros(1, 100), 20)] == [1] * 5
 
 
 def test_a_misspelt_method_is_answered_with_the_close_one():

@@ -18,7 +18,7 @@ from auralise.activations.graph import nodes_behind
 from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
 from auralise.errors import NetworkError
-from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
+from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position, Together
 from auralise.inversion.layerwise import Target, together
 from auralise.inversion.relu_rules import RULES, BackwardRules, Rule
 from auralise.inversion.spellings import apply_rule, depends_on_data
@@ -126,8 +126,8 @@ def invert_layer(
     channels : iterable of int, optional
         The units, in the order wanted; all of the layer if None.
     method : str
-        Name in `INVERTERS`; gradient, deconvnet and guided share one forward pass, others invert
-        unit after unit.
+        Name in `INVERTERS`; gradient, deconvnet and guided share one forward pass, and methods
+        that have `together` share theirs; others invert unit after unit.
     position : "peak", "whole" or tuple
         Where on each unit's map.
     options : InversionOptions
@@ -150,7 +150,7 @@ def invert_layer(
     ['1:0', '1:1']
     """
     if method not in RULES:
-        return _one_by_one(network, features, layer, channels, method, position, options)
+        return _without_rule(network, features, layer, channels, method, position, options)
     passed = _forward(network, features, layer, method, options)
     count = passed.output.shape[1]
     units = [Unit(layer, c) for c in (range(count) if channels is None else channels)]
@@ -162,7 +162,7 @@ def invert_layer(
     return (_inversion(passed, unit, seed, found, set()) for unit, seed, found in passed_on)
 
 
-def _one_by_one(
+def _without_rule(
     network: nn.Module,
     features: Tensor,
     layer: str,
@@ -177,6 +177,8 @@ def _one_by_one(
         with torch.no_grad():
             channels = range(run_to(network, features[None], layer).shape[1])
     units = [Unit(layer, channel) for channel in channels]
+    if isinstance(invert, Together):
+        return invert.together(network, features, units, position=position, options=options)
     return (invert(network, features, unit, position=position, options=options) for unit in units)
 
 

@@ -7,9 +7,10 @@ refused before they run, and what was found is checked by adding it up.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -28,7 +29,14 @@ from auralise.errors import (
 )
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
 from auralise.inversion.integrated import Baseline, baseline_of, check_baseline, missed
-from auralise.inversion.scalars import Scalar, inverted
+from auralise.inversion.progress import tell
+from auralise.inversion.scalars import (
+    Relevance,
+    Scalar,
+    in_groups,
+    inverted,
+    inverted_together,
+)
 
 DEFAULTS = InversionOptions()
 
@@ -172,27 +180,57 @@ class Occlusion:
         options: InversionOptions = DEFAULTS,
     ) -> Inversion:
         """Invert ``unit``; see `Inverter`."""
+        (found,) = self.together(network, features, [unit], position=position, options=options)
+        return found
 
-        def make(scalar: Scalar, values: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-            window = self.window(values)
-            strides = tuple(
-                max(1, n // 2) if n < m else m for n, m in zip(window, values.shape, strict=True)
+    def together(
+        self,
+        network: nn.Module,
+        features: Tensor,
+        units: Sequence[Unit],
+        *,
+        position: Position = "peak",
+        options: InversionOptions = DEFAULTS,
+    ) -> Iterator[Inversion]:
+        """Invert units of one layer, all that memory allows with each forward pass."""
+        for group in in_groups(units, features):
+            yield from inverted_together(
+                "occlusion", self._make, network, features, group, position, options
             )
-            with torch.no_grad(), _quiet():
-                relevance = (
-                    _captum()
-                    .Occlusion(scalar)
-                    .attribute(
-                        values[None],
-                        window,
-                        strides=strides,
-                        baselines=baseline_of(values, self.baseline)[None],
-                        perturbations_per_eval=self.batch_size,
-                    )[0]
-                )
-            return relevance.to(values), (f"constant over {self.occluder}",)
 
-        return inverted("occlusion", make, network, features, unit, position, options)
+    def _make(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
+        network, layer = scalars[0].network, scalars[0].unit.layer
+        window = self.window(features)
+        strides = tuple(
+            max(1, n // 2) if n < m else m for n, m in zip(window, features.shape, strict=True)
+        )
+        parts = math.prod(
+            1 + -(-(m - n) // stride)
+            for n, m, stride in zip(window, features.shape, strides, strict=True)
+        )
+        done = 0
+
+        def answers(batch: Tensor) -> Tensor:
+            nonlocal done
+            done += len(batch)
+            output = run_to(network, batch, layer)
+            tell(min(done, parts), parts)
+            return torch.stack([scalar.of(output) for scalar in scalars], 1)
+
+        with torch.no_grad(), _quiet():
+            found = (
+                _captum()
+                .Occlusion(answers)
+                .attribute(
+                    features[None],
+                    window,
+                    strides=strides,
+                    baselines=baseline_of(features, self.baseline)[None],
+                    perturbations_per_eval=self.batch_size,
+                )
+            )
+        for relevance in found:
+            yield relevance.to(features), (f"constant over {self.occluder}",)
 
 
 def _captum() -> Any:  # noqa: ANN401

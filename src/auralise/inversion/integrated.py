@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -13,7 +14,13 @@ from auralise.activations.layers import Unit
 from auralise.errors import InvalidValueError
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
 from auralise.inversion.progress import tell
-from auralise.inversion.scalars import Scalar, gradient_of, inverted
+from auralise.inversion.scalars import (
+    Relevance,
+    Scalar,
+    gradients_of,
+    in_groups,
+    inverted_together,
+)
 
 DEFAULTS = InversionOptions()
 
@@ -89,27 +96,43 @@ class IntegratedGradients:
         options: InversionOptions = DEFAULTS,
     ) -> Inversion:
         """Invert ``unit``; see `Inverter`."""
-        return inverted(
-            "integrated-gradients", self._make, network, features, unit, position, options
-        )
+        (found,) = self.together(network, features, [unit], position=position, options=options)
+        return found
 
-    def _make(self, scalar: Scalar, features: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+    def together(
+        self,
+        network: nn.Module,
+        features: Tensor,
+        units: Sequence[Unit],
+        *,
+        position: Position = "peak",
+        options: InversionOptions = DEFAULTS,
+    ) -> Iterator[Inversion]:
+        """Invert units of one layer, all that memory allows with each forward pass."""
+        for group in in_groups(units, features):
+            yield from inverted_together(
+                "integrated-gradients", self._make, network, features, group, position, options
+            )
+
+    def _make(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
         nothing = baseline_of(features, self.baseline)
         way = features - nothing
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
-        mean = torch.zeros_like(features)
+        means = [torch.zeros_like(features) for _ in scalars]
         for first in range(0, self.steps, self.batch_size):
             part = slice(first, first + self.batch_size)
             shape = (-1, *(1 for _ in features.shape))
             places = torch.from_numpy((nodes[part] + 1) / 2).to(features).reshape(shape)
             shares = torch.from_numpy(weights[part] / 2).to(features).reshape(shape)
-            slopes = gradient_of(scalar, nothing + places * way, scalar.unit.layer)
-            mean += (shares * slopes).sum(0)
+            found = gradients_of(scalars, nothing + places * way)
+            for mean, slopes in zip(means, found, strict=True):
+                mean += (shares * slopes).sum(0)
             tell(min(first + self.batch_size, self.steps), self.steps)
-        relevance = mean * way
-        apart = missed(scalar, features, nothing, relevance)
-        flags = () if apart <= 0.02 else (f"misses the difference by {100 * apart:.0f} %",)
-        return relevance, flags
+        for scalar, mean in zip(scalars, means, strict=True):
+            relevance = mean * way
+            apart = missed(scalar, features, nothing, relevance)
+            flags = () if apart <= 0.02 else (f"misses the difference by {100 * apart:.0f} %",)
+            yield relevance, flags
 
 
 INVERTERS.register("integrated-gradients")(IntegratedGradients())

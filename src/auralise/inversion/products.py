@@ -13,7 +13,7 @@ from auralise.activations.layers import Unit
 from auralise.errors import InvalidValueError
 from auralise.inversion.backprop import guided
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
-from auralise.inversion.scalars import Scalar, gradient_of, inverted, watched
+from auralise.inversion.scalars import Scalar, gradients_of, inverted, watched
 
 DEFAULTS = InversionOptions()
 
@@ -44,7 +44,8 @@ class InputTimesGradient:
         """Invert ``unit``; see `Inverter`."""
 
         def make(scalar: Scalar, values: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-            return values * gradient_of(scalar, values[None], unit.layer)[0], ()
+            (slopes,) = gradients_of([scalar], values[None])
+            return values * slopes[0], ()
 
         return inverted("input-x-gradient", make, network, features, unit, position, options)
 

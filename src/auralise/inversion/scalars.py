@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -47,7 +47,11 @@ class Scalar:
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Return a value for each input: (batch, channels, ...) to (batch,)."""
-        maps = run_to(self.network, batch, self.unit.layer)[:, self.unit.channel]
+        return self.of(run_to(self.network, batch, self.unit.layer))
+
+    def of(self, output: Tensor) -> Tensor:
+        """Return the value for each output of the layer: (batch, units, ...) to (batch,)."""
+        maps = output[:, self.unit.channel]
         if self.place is None:
             return maps.flatten(1).sum(1)
         for index in self.place:
@@ -60,19 +64,32 @@ class Scalar:
         return float(self.values.detach().sum())
 
 
-def scalar_of(network: nn.Module, features: Tensor, unit: Unit, position: Position) -> Scalar:
-    """Choose the place on the unit's map; errors as in `Inverter`."""
+def scalars_of(
+    network: nn.Module, features: Tensor, units: Sequence[Unit], position: Position
+) -> list[Scalar]:
+    """Choose the place on each unit's map, all units of one layer; errors as in `Inverter`."""
+    layer = units[0].layer
     check_features(features)
     with torch.no_grad():
-        output = run_to(network, features.detach()[None], unit.layer)
-    require_map(network, unit.layer, output, connected=True)
-    values = map_of(output, unit)
-    place = None if position == "whole" else find_place(values, unit.layer, position)
-    return Scalar(network, unit, place, values if place is None else values[place])
+        output = run_to(network, features.detach()[None], layer)
+    require_map(network, layer, output, connected=True)
+    scalars = []
+    for unit in units:
+        values = map_of(output, unit)
+        place = None if position == "whole" else find_place(values, layer, position)
+        followed = values if place is None else values[place]
+        scalars.append(Scalar(network, unit, place, followed.clone()))
+    return scalars
 
 
-Make = Callable[[Scalar, Tensor], tuple[Tensor, tuple[str, ...]]]
+Relevance = tuple[Tensor, tuple[str, ...]]
+"""A map and what has to be known of it."""
+
+Make = Callable[[Scalar, Tensor], Relevance]
 """From a unit's value and the features (on no graph) to relevance and flags."""
+
+MakeMany = Callable[[Sequence[Scalar], Tensor], Iterable[Relevance]]
+"""The same for units of one layer."""
 
 
 def inverted(
@@ -96,39 +113,80 @@ def inverted(
     NetworkError
         If the relevance is not finite, and as in `Inverter`.
     """
+
+    def make_many(scalars: Sequence[Scalar], values: Tensor) -> Iterable[Relevance]:
+        return [make(scalar, values) for scalar in scalars]
+
+    (found,) = inverted_together(name, make_many, network, features, [unit], position, options)
+    return found
+
+
+def inverted_together(
+    name: str,
+    make: MakeMany,
+    network: nn.Module,
+    features: Tensor,
+    units: Sequence[Unit],
+    position: Position,
+    options: InversionOptions,
+) -> list[Inversion]:
+    """Do the same for units of one layer, of which ``make`` is given those that answer."""
     if options != InversionOptions():
         raise InvalidValueError(
             f"{name} has no rule for activations or dead windows to choose, got {options}; "
             "gradient, deconvnet and guided have"
         )
     with torch.inference_mode(False), frozen(network):
-        scalar = scalar_of(network, features, unit, position)
-        if not scalar.values.any():
-            return Inversion(torch.zeros_like(features), unit, name, 0.0, scalar.place, (INACTIVE,))
-        relevance, flags = make(scalar, features.detach().clone())
+        scalars = scalars_of(network, features, units, position)
+        live = [scalar for scalar in scalars if scalar.values.any()]
+        made = iter(make(live, features.detach().clone()) if live else ())
+        return [
+            _inversion(name, scalar, *next(made))
+            if scalar.values.any()
+            else Inversion(
+                torch.zeros_like(features), scalar.unit, name, 0.0, scalar.place, (INACTIVE,)
+            )
+            for scalar in scalars
+        ]
+
+
+def _inversion(name: str, scalar: Scalar, relevance: Tensor, flags: tuple[str, ...]) -> Inversion:
+    """Refuse what is no number."""
     relevance = relevance.detach()
     if not is_finite(relevance) or not math.isfinite(scalar.activation):
-        raise NetworkError(f"{name} of {unit} gives NaN or infinity{culprit(network)}")
-    return Inversion(relevance, unit, name, scalar.activation, scalar.place, flags)
+        raise NetworkError(
+            f"{name} of {scalar.unit} gives NaN or infinity{culprit(scalar.network)}"
+        )
+    return Inversion(relevance, scalar.unit, name, scalar.activation, scalar.place, flags)
 
 
-def gradient_of(function: Callable[[Tensor], Tensor], batch: Tensor, layer: str) -> Tensor:
-    """Return the derivative of a value's sum over a batch.
+def in_groups(units: Sequence[Unit], features: Tensor, budget: int = 2**21) -> Iterator[list[Unit]]:
+    """Divide units so that the maps of a group hold at most so many numbers together."""
+    size = max(1, budget // max(1, features.numel()))
+    for first in range(0, len(units), size):
+        yield list(units[first : first + size])
+
+
+def gradients_of(scalars: Sequence[Scalar], batch: Tensor) -> Iterator[Tensor]:
+    """Return, for each value, the derivative of its sum over a batch, from one forward pass.
 
     Raises
     ------
     NetworkError
-        If the value does not depend on the batch by differentiable operations.
+        If the layer does not depend on the batch by differentiable operations.
     """
+    network, layer = scalars[0].network, scalars[0].unit.layer
     with torch.enable_grad():
         leaf = batch.detach().requires_grad_()
-        value = function(leaf).sum()
-        if not value.requires_grad:
+        output = run_to(network, leaf, layer)
+        if not output.requires_grad:
             raise NetworkError(
                 f"layer {layer!r} does not depend on the input by differentiable operations, so "
                 "nothing can be sent back from it"
             )
-        return torch.autograd.grad(value, leaf)[0]
+        for number, scalar in enumerate(scalars, 1):
+            more = number < len(scalars)
+            yield torch.autograd.grad(scalar.of(output).sum(), leaf, retain_graph=more)[0]
 
 
 @contextmanager
