@@ -2,8 +2,7 @@
 
 For each network, layer and excerpt, units are drawn from those that answer. Each method makes one
 sound of each; all are fed back in (`auralise.audit.recognise`), as they are and behind all of a
-shift by 10 ms, noise at -40 dB, 16 bits and MP3. A random mask for each unit is the floor. Methods
-that take seconds for each unit are asked on fewer excerpts of the spectrogram network.
+shift by 10 ms, noise at -40 dB, 16 bits and MP3. A random mask for each unit is the floor.
 
     python benchmarks/recognition.py --data GTZAN --minutes 9      # until it says "0 left"
     python benchmarks/recognition.py --report docs/audit.md
@@ -56,12 +55,6 @@ METHODS = ("gradient", "deconvnet", "guided")
 OTHERS = ("input-x-gradient", "grad-cam", "guided-grad-cam", "deeplift")
 DEAR = ("integrated-gradients", "occlusion", "feature-inversion", "activation-maximisation")
 OWN_INPUT = ("feature-inversion", "activation-maximisation")
-FEWER = {
-    ("others", "choi2016-instruments"): 5,
-    ("dear", "choi2016-instruments"): 1,
-}
-"""Excerpts where not all are asked."""
-
 APART = ("shift-10ms", "noise-40db", "16-bit", "mp3")
 Job = Callable[[MusicNetwork, Excerpt, Path, str], Line]
 
@@ -100,15 +93,14 @@ def jobs_of(
     first: dict[str, Job] = {"mask": masks_job, "literature": literature_job}
     last: dict[str, Job] = {"others": others_job, "dear": dear_job}
     for kinds, shallow in product((first, last), (False, True)):
-        for number, excerpt in enumerate(excerpts(CLIPS)):
+        for excerpt in excerpts(CLIPS):
             for name, network in loaded.items():
                 for layer in LAYERS[name]:
                     if (layers and layer not in layers) or shallow != (layer == LAYERS[name][0]):
                         continue
                     line = {"network": name, "layer": layer, "excerpt": excerpt.name}
                     for kind, job in kinds.items():
-                        if number < FEWER.get((kind, name), len(excerpts(CLIPS))):
-                            yield {**line, "kind": kind}, bind(job, network, excerpt, data, layer)
+                        yield {**line, "kind": kind}, bind(job, network, excerpt, data, layer)
 
 
 def load(name: str) -> MusicNetwork:
