@@ -273,6 +273,35 @@ def test_a_clip_altered_in_the_middle_of_a_training_is_listed_at_its_end(shards,
     assert [name for name, _ in clips.skipped] == names
 
 
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_test_clips_that_are_altered_while_a_network_is_trained(shards, tmp_path, all_of_them):
+    folder = tmp_path / "s"
+    shutil.copytree(shards, folder)
+    clips = ShardClips(folder)
+    job = Job("dieleman2014-raw", how="stratified", model={"width": 0.05},
+              options=FitOptions(epochs=1, batch_size=4))  # fmt: skip
+    with pytest.warns(LeakySplitWarning):
+        test = split(open_dataset(f"shards:{folder}"), how="stratified", seed=0).test
+    wanted = {track.path for track in (test if all_of_them else test[:1])}
+    names = []
+
+    def bar(stage, *_):
+        if stage == "training" and not names:
+            numbers = [i for i, track in enumerate(clips.tracks) if track.path in wanted]
+            names.extend(alter(folder, clips, number) for number in numbers)
+
+    def run():
+        return train_network(job, open_dataset(f"shards:{folder}"), out=tmp_path, bar=bar)
+
+    if all_of_them:
+        with pytest.raises(InvalidValueError, match="no clip of the test part"):
+            run()
+        return
+    trained = run()
+    assert [name for name, _ in trained.skipped] == names
+    assert trained.scores["test_clips"] == len(test) - 1
+
+
 def test_the_same_samples_in_two_parts_of_shards_are_refused(tmp_path):
     tone = torch.sin(torch.arange(8000) * 0.3)
     clips = [

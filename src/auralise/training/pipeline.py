@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from auralise.datasets.base import Dataset
+from auralise.datasets.sharded import ShardClips
+from auralise.errors import InvalidValueError
 from auralise.models.base import MODELS, MusicNetwork
 from auralise.models.cards import card_text
 from auralise.models.weights import read_manifest, save_model
@@ -111,8 +113,7 @@ def train_network(
     )
     if not fitted.leader:
         return None
-    for clips in (parts.train, parts.valid):
-        parts.skipped.extend(getattr(clips, "skipped", ()))
+    parts = _after(parts)
     fitted = fused(job, fitted, dataset.labels, parts.train)
     scores = scores_of(fitted, dataset, parts)
     card = card_of(name, job, fitted.architecture, dataset, parts.split.how, scores)
@@ -123,6 +124,20 @@ def train_network(
     skipped = tuple(parts.skipped)
     weights = out / f"{name}.safetensors"
     return Trained(name, weights, scores, skipped, fitted.why, parts.split.leaky)
+
+
+def _after(parts: Parts) -> Parts:
+    """Leave out, and list, what was damaged on the disk while a network was trained."""
+    test = parts.test
+    whole = test.whole() if isinstance(test, ShardClips) else test
+    for clips in (parts.train, parts.valid, test):
+        parts.skipped.extend(getattr(clips, "skipped", ()))
+    if not whole:
+        raise InvalidValueError(
+            "no clip of the test part can be read any more; mend it and train again, "
+            "which goes on with what is there"
+        )
+    return replace(parts, test=whole)
 
 
 def scores_of(fitted: Fitted, dataset: Dataset, parts: Parts) -> dict[str, Any]:
