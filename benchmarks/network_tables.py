@@ -305,7 +305,7 @@ def curves(rows: Sequence[Sequence[str]]) -> bytes | None:
     levels = tuple((float(v), f"{v} %") for v in range(0, 101, 20))
     chart = Chart(
         "Accuracy on instruments",
-        Axis("length / stride in samples", (-0.5, len(LENGTHS) - 0.5), ticks),
+        Axis("length / stride in samples", (-0.5, float(len(LENGTHS))), ticks),
         Axis("accuracy", (0.0, 100.0), levels),
         tuple(series),
     )
