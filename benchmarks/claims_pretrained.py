@@ -62,7 +62,9 @@ BEGIN, END = "<!-- results -->", "<!-- /results -->"
 ABOUT_TRAININGS = ("spectrograms", "refinements")
 """Claims that are about trainings, not about the network: shown once."""
 
-SYNTHESISED = ("spectrograms", "mel", "invariance", "onsets", "harmony", "key", "distance")
+SYNTHESISED = (
+    "spectrograms", "mel", "invariance", "onsets", "harmony", "key", "distance", "refinements",
+)  # fmt: skip
 """Claims whose sounds are made of numbers, so that they may be passed on."""
 
 RESULTS = Path(__file__).parent / "results"
@@ -111,7 +113,9 @@ def entry(name: str, claim: dict[str, Any], folder: Path, docs: Path, heard: set
     place = docs / "claims" / name
     place.mkdir(parents=True, exist_ok=True)
     stem = f"claims/{name}/{claim['name']}"
-    if claim["name"] not in SYNTHESISED:
+    if not claim["evidence"]["sounds"]:
+        lines += ["", "It has no sounds."]
+    elif claim["name"] not in SYNTHESISED:
         lines += [
             "",
             "Its sounds are in the report: recordings of the collection are not passed on.",

@@ -167,8 +167,9 @@ CLAIM = Claim(
     (),
     try_believed,
     version=2,
-    plain="Fed back, a unit's sound raises it by {0:.2f} of its value above the better of two "
-    "masks that know nothing. Without what its map points at, the probability of the label moves "
-    "by {1:.2f} more than without random places. The maps of two units of a layer are {2:.0%} "
-    "alike; with the weights in disorder, a map is {3:.0%} like what it was.",
+    plain="Fed back, a unit's sound raises it by {0:.2f} times its answer to the excerpt above "
+    "what the better of two masks that know nothing does. Without what its map points at, the "
+    "probability of the label moves by {1:.2f} more than without random places. The maps of two "
+    "units of a layer are {2:.0%} alike; with the weights in disorder, a map is {3:.0%} like what it "
+    "was.",
 )

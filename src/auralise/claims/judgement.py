@@ -98,6 +98,12 @@ def judge(parts: Sequence[Part], p: float) -> Judgement:
     )
 
 
+def _rounded(count: int) -> str:
+    """Return a count to two digits, which is more than is known of it."""
+    digits = max(0, len(str(count)) - 2)
+    return f"{-(-count // 10**digits) * 10**digits:,}"
+
+
 def _failed(part: Part) -> str:
     """Say what a number is that the claim wants on the other side, and what controls have."""
     words = f"{part.name}: {part.value}, where the claim wants it {part.side} {part.threshold:g}"
@@ -118,8 +124,8 @@ def _open(parts: Sequence[Part], p: float) -> Judgement:
     part, needed = parts[largest], sizes[largest]
     return Judgement(
         Verdict.UNDECIDED,
-        f"{reason} It stands on {part.n} {part.over}; about {needed} would settle it with "
-        f"{POWER:.0%} chance if the number stays as it is.",
+        f"{reason} It stands on {part.n} {part.over}; about {_rounded(needed or 0)} would settle "
+        f"it with {POWER:.0%} chance if the number stays as it is.",
         p,
         needed,
     )

@@ -146,6 +146,6 @@ CLAIM = Claim(
     "and an eighth of it. Each segment is judged alone and by vote with the others of its clip.",
     (Need.LABELS, Need.SECONDS),
     try_segments,
-    plain="A quarter of an excerpt alone gets a share of {0:.2f} fewer clips right. A vote over"
-    " quarters wins back half of that, and {1:+.2f}.",
+    plain="A quarter of an excerpt alone gets a share of {0:.2f} fewer clips right. What a "
+    "vote over its quarters wins back is half of that {1:+.2f}.",
 )

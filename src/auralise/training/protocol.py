@@ -94,7 +94,7 @@ class Protocol:
         which = {"test": "test", "valid": "validation", "train": "training"}[self.part]
         return (
             f"{len(self.tracks)} clips, the {which} part of {self.dataset.name}, split by "
-            f"{self.division.describe()}; a group is {self.dataset.grouping}."
+            f"{self.division.describe()}; groups: {self.dataset.grouping}."
         )
 
     def warning(self) -> str:
