@@ -170,6 +170,6 @@ CLAIM = Claim(
     plain="Fed back, a unit's sound raises it by {0:.2f} times its answer to the excerpt above "
     "what the better of two masks that know nothing does. Without what its map points at, the "
     "probability of the label moves by {1:.2f} more than without random places. The maps of two "
-    "units of a layer are {2:.0%} alike; with the weights in disorder, a map is {3:.0%} like what it "
-    "was.",
+    "units of a layer are {2:.0%} alike; with the weights in disorder, a map is {3:.0%} like what "
+    "it was.",
 )
