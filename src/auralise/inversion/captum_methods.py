@@ -208,13 +208,14 @@ class Occlusion:
             1 + -(-(m - n) // stride)
             for n, m, stride in zip(window, features.shape, strides, strict=True)
         )
-        done = 0
+        done = -1  # captum asks for the whole input first
 
         def answers(batch: Tensor) -> Tensor:
             nonlocal done
             done += len(batch)
             output = run_to(network, batch, layer)
-            tell(min(done, parts), parts)
+            if done:
+                tell(done, parts)
             return torch.stack([scalar.of(output) for scalar in scalars], 1)
 
         with torch.no_grad(), _quiet():
