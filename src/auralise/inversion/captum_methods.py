@@ -33,7 +33,6 @@ from auralise.inversion.progress import tell
 from auralise.inversion.scalars import (
     Relevance,
     Scalar,
-    in_groups,
     inverted,
     inverted_together,
 )
@@ -193,10 +192,9 @@ class Occlusion:
         options: InversionOptions = DEFAULTS,
     ) -> Iterator[Inversion]:
         """Invert units of one layer, all that memory allows with each forward pass."""
-        for group in in_groups(units, features):
-            yield from inverted_together(
-                "occlusion", self._make, network, features, group, position, options
-            )
+        return inverted_together(
+            "occlusion", self._make, network, features, units, position, options
+        )
 
     def _make(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
         network, layer = scalars[0].network, scalars[0].unit.layer

@@ -18,7 +18,6 @@ from auralise.inversion.scalars import (
     Relevance,
     Scalar,
     gradients_of,
-    in_groups,
     inverted_together,
 )
 
@@ -109,10 +108,9 @@ class IntegratedGradients:
         options: InversionOptions = DEFAULTS,
     ) -> Iterator[Inversion]:
         """Invert units of one layer, all that memory allows with each forward pass."""
-        for group in in_groups(units, features):
-            yield from inverted_together(
-                "integrated-gradients", self._make, network, features, group, position, options
-            )
+        return inverted_together(
+            "integrated-gradients", self._make, network, features, units, position, options
+        )
 
     def _make(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
         nothing = baseline_of(features, self.baseline)

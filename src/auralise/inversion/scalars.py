@@ -129,25 +129,27 @@ def inverted_together(
     units: Sequence[Unit],
     position: Position,
     options: InversionOptions,
-) -> list[Inversion]:
-    """Do the same for units of one layer, of which ``make`` is given those that answer."""
+) -> Iterator[Inversion]:
+    """Do the same for units of one layer, in groups of which ``make`` gets those that answer."""
     if options != InversionOptions():
         raise InvalidValueError(
             f"{name} has no rule for activations or dead windows to choose, got {options}; "
             "gradient, deconvnet and guided have"
         )
-    with torch.inference_mode(False), frozen(network):
-        scalars = scalars_of(network, features, units, position)
-        live = [scalar for scalar in scalars if scalar.values.any()]
-        made = iter(make(live, features.detach().clone()) if live else ())
-        return [
-            _inversion(name, scalar, *next(made))
-            if scalar.values.any()
-            else Inversion(
-                torch.zeros_like(features), scalar.unit, name, 0.0, scalar.place, (INACTIVE,)
-            )
-            for scalar in scalars
-        ]
+    for group in in_groups(units, features):
+        with torch.inference_mode(False), frozen(network):
+            scalars = scalars_of(network, features, group, position)
+            live = [scalar for scalar in scalars if scalar.values.any()]
+            made = iter(make(live, features.detach().clone()) if live else ())
+            found = [
+                _inversion(name, scalar, *next(made))
+                if scalar.values.any()
+                else Inversion(
+                    torch.zeros_like(features), scalar.unit, name, 0.0, scalar.place, (INACTIVE,)
+                )
+                for scalar in scalars
+            ]
+        yield from found
 
 
 def _inversion(name: str, scalar: Scalar, relevance: Tensor, flags: tuple[str, ...]) -> Inversion:
