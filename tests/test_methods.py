@@ -22,7 +22,7 @@ from auralise.inversion.integrated import IntegratedGradients
 from auralise.inversion.optimise import ActivationMaximisation, FeatureInversion
 from auralise.inversion.products import GradCam, GuidedGradCam
 from auralise.inversion.progress import reporting
-from auralise.inversion.scalars import in_groups
+from auralise.inversion.scalars import gradients_of, in_groups, scalars_of
 
 BACKWARD = ("gradient", "deconvnet", "guided")
 SEARCHED = ("feature-inversion", "activation-maximisation")
@@ -290,6 +290,17 @@ def test_units_share_the_passes_of_a_layer(name):
     for inversion in found:
         single = method_of(name)(network, features, inversion.unit)
         torch.testing.assert_close(inversion.relevance, single.relevance, rtol=0, atol=1e-12)
+
+
+def test_nothing_is_left_switched_on_between_two_gradients():
+    network, features = waves(), features_of("waves")
+    scalars = scalars_of(network, features, [Unit("4", 0), Unit("4", 1)], "whole")
+    with torch.no_grad():
+        found = gradients_of(scalars, features[None])
+        first = next(found)
+        assert not torch.is_grad_enabled()
+        second = next(found)
+    assert first.shape == second.shape == features[None].shape
 
 
 def test_units_are_divided_so_that_their_maps_fit():

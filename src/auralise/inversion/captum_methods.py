@@ -30,12 +30,7 @@ from auralise.errors import (
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
 from auralise.inversion.integrated import Baseline, baseline_of, check_baseline, missed
 from auralise.inversion.progress import tell
-from auralise.inversion.scalars import (
-    Relevance,
-    Scalar,
-    inverted,
-    inverted_together,
-)
+from auralise.inversion.scalars import Relevance, Scalar, inverted, inverted_together
 
 DEFAULTS = InversionOptions()
 
@@ -229,7 +224,7 @@ class Occlusion:
                 )
             )
         for relevance in found:
-            yield relevance.to(features), (f"constant over {self.occluder}",)
+            yield relevance.to(features, copy=True), (f"constant over {self.occluder}",)
 
 
 def _captum() -> Any:  # noqa: ANN401

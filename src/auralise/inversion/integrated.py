@@ -14,12 +14,7 @@ from auralise.activations.layers import Unit
 from auralise.errors import InvalidValueError
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
 from auralise.inversion.progress import tell
-from auralise.inversion.scalars import (
-    Relevance,
-    Scalar,
-    gradients_of,
-    inverted_together,
-)
+from auralise.inversion.scalars import Relevance, Scalar, gradients_of, inverted_together
 
 DEFAULTS = InversionOptions()
 

@@ -186,9 +186,9 @@ def gradients_of(scalars: Sequence[Scalar], batch: Tensor) -> Iterator[Tensor]:
                 f"layer {layer!r} does not depend on the input by differentiable operations, so "
                 "nothing can be sent back from it"
             )
-        for number, scalar in enumerate(scalars, 1):
-            more = number < len(scalars)
-            yield torch.autograd.grad(scalar.of(output).sum(), leaf, retain_graph=more)[0]
+        values = [scalar.of(output).sum() for scalar in scalars]
+    for number, value in enumerate(values, 1):
+        yield torch.autograd.grad(value, leaf, retain_graph=number < len(values))[0]
 
 
 @contextmanager
