@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from atlas import show_against, show_builds
+from listening_runs import put
 
 from auralise.atlas import Atlas, Options, build
 from auralise.models import load_model
@@ -189,17 +190,6 @@ def read(path: Path) -> dict[str, Any]:
     """Return figures that were kept."""
     found: dict[str, Any] = json.loads(path.read_text())
     return found
-
-
-def put(page: Path, name: str, text: str) -> None:
-    """Put a text between its marks on a page."""
-    whole = page.read_text(encoding="utf-8")
-    first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    head, mark, rest = whole.partition(first)
-    _, end, tail = rest.partition(last)
-    if not mark or not end:
-        raise ValueError(f"{page} has no marks for {name!r}")
-    page.write_text(f"{head}{mark}\n{text}\n\n{end}{tail}", encoding="utf-8")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,6 @@ class Selectivity:
     high: Floats
 
 
-_FIELDS = ("auc", "p", "mean", "low", "high")
 _TOGETHER = 16  # units that are ranked at once
 
 
@@ -156,7 +155,10 @@ def selectivity(values: Floats, members: NDArray[np.bool_]) -> Selectivity:
             for start in range(0, units, _TOGETHER)
         ]
         return Selectivity(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS)
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(Selectivity)
+            )
         )
     groups = len(values)
     ranked = ranks(values)

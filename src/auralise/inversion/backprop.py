@@ -18,9 +18,10 @@ from auralise.activations.graph import nodes_behind
 from auralise.activations.layers import Unit
 from auralise.activations.recorder import run_to
 from auralise.errors import NetworkError
-from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position, Together
+from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
 from auralise.inversion.layerwise import Target, together
 from auralise.inversion.relu_rules import RULES, BackwardRules, Rule
+from auralise.inversion.scalars import Shared
 from auralise.inversion.spellings import apply_rule, depends_on_data
 from auralise.inversion.targets import (
     INACTIVE,
@@ -126,8 +127,8 @@ def invert_layer(
     channels : iterable of int, optional
         The units, in the order wanted; all of the layer if None.
     method : str
-        Name in `INVERTERS`; gradient, deconvnet and guided share one forward pass, and methods
-        that have `together` share theirs; others invert unit after unit.
+        Name in `INVERTERS`; gradient, deconvnet and guided share one forward pass, those that are
+        `Shared` share theirs; others invert unit after unit.
     position : "peak", "whole" or tuple
         Where on each unit's map.
     options : InversionOptions
@@ -177,8 +178,8 @@ def _without_rule(
         with torch.no_grad():
             channels = range(run_to(network, features[None], layer).shape[1])
     units = [Unit(layer, channel) for channel in channels]
-    if isinstance(invert, Together):
-        return invert.together(network, features, units, position=position, options=options)
+    if isinstance(invert, Shared):
+        return invert.together(network, features, units, position, options)
     return (invert(network, features, unit, position=position, options=options) for unit in units)
 
 

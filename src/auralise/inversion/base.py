@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, get_args
 
 from torch import Tensor, nn
 
@@ -117,23 +116,6 @@ class Inverter(Protocol):
         options: InversionOptions = InversionOptions(),
     ) -> Inversion:
         """Invert ``unit``."""
-        ...
-
-
-@runtime_checkable
-class Together(Protocol):
-    """An `Inverter` that answers for many units of a layer with less work than one by one."""
-
-    def together(
-        self,
-        network: nn.Module,
-        features: Tensor,
-        units: Sequence[Unit],
-        *,
-        position: Position = "peak",
-        options: InversionOptions = InversionOptions(),
-    ) -> Iterator[Inversion]:
-        """Invert units of one layer; parameters and errors are those of `Inverter`."""
         ...
 
 

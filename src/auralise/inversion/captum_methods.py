@@ -30,7 +30,7 @@ from auralise.errors import (
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
 from auralise.inversion.integrated import Baseline, baseline_of, check_baseline, missed
 from auralise.inversion.progress import tell
-from auralise.inversion.scalars import Relevance, Scalar, inverted, inverted_together
+from auralise.inversion.scalars import Relevance, Scalar, Shared, inverted
 
 DEFAULTS = InversionOptions()
 
@@ -104,7 +104,7 @@ Occluder = Literal["bands", "stretches", "tiles"]
 
 
 @dataclass(frozen=True, slots=True)
-class Occlusion:
+class Occlusion(Shared):
     """How much the unit's value falls where a part of the sound is taken away.
 
     The parts are those of sound: bands of frequency over all of the time, stretches of time over
@@ -128,6 +128,7 @@ class Occlusion:
        2014.
     """
 
+    name: ClassVar[str] = "occlusion"
     gives_shares: ClassVar[bool] = True
 
     occluder: Occluder = "tiles"
@@ -164,34 +165,8 @@ class Occlusion:
                 lengths[axis] = -(-lengths[axis] // self.parts)
         return (len(features), *lengths)
 
-    def __call__(
-        self,
-        network: nn.Module,
-        features: Tensor,
-        unit: Unit,
-        *,
-        position: Position = "peak",
-        options: InversionOptions = DEFAULTS,
-    ) -> Inversion:
-        """Invert ``unit``; see `Inverter`."""
-        (found,) = self.together(network, features, [unit], position=position, options=options)
-        return found
-
-    def together(
-        self,
-        network: nn.Module,
-        features: Tensor,
-        units: Sequence[Unit],
-        *,
-        position: Position = "peak",
-        options: InversionOptions = DEFAULTS,
-    ) -> Iterator[Inversion]:
-        """Invert units of one layer, all that memory allows with each forward pass."""
-        return inverted_together(
-            "occlusion", self._make, network, features, units, position, options
-        )
-
-    def _make(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
+    def relevances(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
+        """Return map and flags of each unit; see `Shared`."""
         network, layer = scalars[0].network, scalars[0].unit.layer
         window = self.window(features)
         strides = tuple(

@@ -8,15 +8,12 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from auralise.activations.layers import Unit
 from auralise.errors import InvalidValueError
-from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
+from auralise.inversion.base import INVERTERS
 from auralise.inversion.progress import tell
-from auralise.inversion.scalars import Relevance, Scalar, gradients_of, inverted_together
-
-DEFAULTS = InversionOptions()
+from auralise.inversion.scalars import Relevance, Scalar, Shared, gradients_of
 
 Baseline = Literal["silence", "zero", "mean"]
 """What counts as nothing: the lowest value of an input with more than one position axis (silence
@@ -49,7 +46,7 @@ def missed(scalar: Scalar, features: Tensor, nothing: Tensor, relevance: Tensor)
 
 
 @dataclass(frozen=True, slots=True)
-class IntegratedGradients:
+class IntegratedGradients(Shared):
     """The mean derivative on the straight way from a baseline, times the way.
 
     The map adds up to the unit's value minus its value on the baseline; by how much it misses that
@@ -68,6 +65,7 @@ class IntegratedGradients:
     .. [1] M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML, 2017.
     """
 
+    name: ClassVar[str] = "integrated-gradients"
     gives_shares: ClassVar[bool] = True
 
     baseline: Baseline = "silence"
@@ -80,34 +78,8 @@ class IntegratedGradients:
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
-    def __call__(
-        self,
-        network: nn.Module,
-        features: Tensor,
-        unit: Unit,
-        *,
-        position: Position = "peak",
-        options: InversionOptions = DEFAULTS,
-    ) -> Inversion:
-        """Invert ``unit``; see `Inverter`."""
-        (found,) = self.together(network, features, [unit], position=position, options=options)
-        return found
-
-    def together(
-        self,
-        network: nn.Module,
-        features: Tensor,
-        units: Sequence[Unit],
-        *,
-        position: Position = "peak",
-        options: InversionOptions = DEFAULTS,
-    ) -> Iterator[Inversion]:
-        """Invert units of one layer, all that memory allows with each forward pass."""
-        return inverted_together(
-            "integrated-gradients", self._make, network, features, units, position, options
-        )
-
-    def _make(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
+    def relevances(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
+        """Return map and flags of each unit; see `Shared`."""
         nothing = baseline_of(features, self.baseline)
         way = features - nothing
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)

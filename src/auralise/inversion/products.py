@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,13 +14,13 @@ from auralise.activations.layers import Unit
 from auralise.errors import InvalidValueError
 from auralise.inversion.backprop import guided
 from auralise.inversion.base import INVERTERS, Inversion, InversionOptions, Position
-from auralise.inversion.scalars import Scalar, gradients_of, inverted, watched
+from auralise.inversion.scalars import Relevance, Scalar, Shared, gradients_of, inverted, watched
 
 DEFAULTS = InversionOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class InputTimesGradient:
+class InputTimesGradient(Shared):
     """The derivative of the unit's value, times the input itself.
 
     For a network of ReLUs without biases the map adds up to the value.
@@ -30,24 +31,13 @@ class InputTimesGradient:
        propagating activation differences", arXiv:1605.01713, 2016.
     """
 
+    name: ClassVar[str] = "input-x-gradient"
     gives_shares: ClassVar[bool] = True
 
-    def __call__(
-        self,
-        network: nn.Module,
-        features: Tensor,
-        unit: Unit,
-        *,
-        position: Position = "peak",
-        options: InversionOptions = DEFAULTS,
-    ) -> Inversion:
-        """Invert ``unit``; see `Inverter`."""
-
-        def make(scalar: Scalar, values: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-            (slopes,) = gradients_of([scalar], values[None])
-            return values * slopes[0], ()
-
-        return inverted("input-x-gradient", make, network, features, unit, position, options)
+    def relevances(self, scalars: Sequence[Scalar], features: Tensor) -> Iterator[Relevance]:
+        """Return map and flags of each unit; see `Shared`."""
+        for slopes in gradients_of(scalars, features[None]):
+            yield features * slopes[0], ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +77,7 @@ class GradCam:
         """Invert ``unit``; see `Inverter`."""
         return inverted("grad-cam", self.map, network, features, unit, position, options)
 
-    def map(self, scalar: Scalar, features: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+    def map(self, scalar: Scalar, features: Tensor) -> Relevance:
         """Return the map for `inverted`, with the layer it was made of as a flag."""
         name = self.layer or _layer_below(scalar, features)
         kept: list[Tensor] = []

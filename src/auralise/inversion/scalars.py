@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,8 @@ from auralise.inversion.targets import (
     map_of,
     require_map,
 )
+
+DEFAULTS = InversionOptions()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,11 +121,53 @@ def inverted(
     def make_many(scalars: Sequence[Scalar], values: Tensor) -> Iterable[Relevance]:
         return [make(scalar, values) for scalar in scalars]
 
-    (found,) = inverted_together(name, make_many, network, features, [unit], position, options)
+    (found,) = _inverted(name, make_many, network, features, [unit], position, options)
     return found
 
 
-def inverted_together(
+class Shared(ABC):
+    """An `Inverter` whose units share passes through the network: `invert_layer` asks for many.
+
+    A subclass gives its ``name`` in `INVERTERS` and `relevances`.
+    """
+
+    __slots__ = ()
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def relevances(self, scalars: Sequence[Scalar], features: Tensor) -> Iterable[Relevance]:
+        """Return map and flags of each of some units of one layer, none of which is inactive."""
+
+    def __call__(
+        self,
+        network: nn.Module,
+        features: Tensor,
+        unit: Unit,
+        *,
+        position: Position = "peak",
+        options: InversionOptions = DEFAULTS,
+    ) -> Inversion:
+        """Invert ``unit``; see `Inverter`."""
+        (found,) = self.together(network, features, [unit], position, options)
+        return found
+
+    def together(
+        self,
+        network: nn.Module,
+        features: Tensor,
+        units: Sequence[Unit],
+        position: Position,
+        options: InversionOptions,
+    ) -> Iterator[Inversion]:
+        """Invert units of one layer, as many with each pass as memory allows; see `Inverter`."""
+        for group in in_groups(units, features):
+            yield from _inverted(
+                self.name, self.relevances, network, features, group, position, options
+            )
+
+
+def _inverted(
     name: str,
     make: MakeMany,
     network: nn.Module,
@@ -129,27 +175,25 @@ def inverted_together(
     units: Sequence[Unit],
     position: Position,
     options: InversionOptions,
-) -> Iterator[Inversion]:
-    """Do the same for units of one layer, in groups of which ``make`` gets those that answer."""
-    if options != InversionOptions():
+) -> list[Inversion]:
+    """Do what all these methods do around ``make``, which is given the units that answer."""
+    if options != DEFAULTS:
         raise InvalidValueError(
             f"{name} has no rule for activations or dead windows to choose, got {options}; "
             "gradient, deconvnet and guided have"
         )
-    for group in in_groups(units, features):
-        with torch.inference_mode(False), frozen(network):
-            scalars = scalars_of(network, features, group, position)
-            live = [scalar for scalar in scalars if scalar.values.any()]
-            made = iter(make(live, features.detach().clone()) if live else ())
-            found = [
-                _inversion(name, scalar, *next(made))
-                if scalar.values.any()
-                else Inversion(
-                    torch.zeros_like(features), scalar.unit, name, 0.0, scalar.place, (INACTIVE,)
-                )
-                for scalar in scalars
-            ]
-        yield from found
+    with torch.inference_mode(False), frozen(network):
+        scalars = scalars_of(network, features, units, position)
+        live = [scalar for scalar in scalars if scalar.values.any()]
+        made = iter(make(live, features.detach().clone()) if live else ())
+        return [
+            _inversion(name, scalar, *next(made))
+            if scalar.values.any()
+            else Inversion(
+                torch.zeros_like(features), scalar.unit, name, 0.0, scalar.place, (INACTIVE,)
+            )
+            for scalar in scalars
+        ]
 
 
 def _inversion(name: str, scalar: Scalar, relevance: Tensor, flags: tuple[str, ...]) -> Inversion:
